@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the POSIX host offers to the library and to drivers beyond wdm.h: it keeps the last error and the journal of a
+ * reader. On Windows there is no such host, and every function here does nothing (inline), so that sources that call
+ * them build for both.
+ *
+ * Threads: any, at IRQL <= DISPATCH_LEVEL, while the caller owns the request (before it is completed).
+ */
+#ifndef SMARTCRD_HOST_H
+#define SMARTCRD_HOST_H
+
+/* The layer that decided how an operation ended. */
+enum host_layer {
+    HOST_LAYER_HOST,
+    HOST_LAYER_LIBRARY,
+    HOST_LAYER_PROTOCOL,
+    HOST_LAYER_DRIVER,
+    HOST_LAYER_TRANSPORT,
+    HOST_LAYER_CARD,
+};
+
+#ifdef _WIN32
+
+#define HOST_PRINTF(f, a)
+
+static __inline BOOLEAN host_records_last_error(PIRP Irp, volatile ULONG *Cell)
+{
+    (void)Irp;
+    (void)Cell;
+    return FALSE;
+}
+static __inline void host_step(PIRP Irp, enum host_layer Layer, const char *Format, ...)
+{
+    (void)Irp;
+    (void)Layer;
+    (void)Format;
+}
+static __inline void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTimeExtensions)
+{
+    (void)Irp;
+    (void)Retransmissions;
+    (void)WaitingTimeExtensions;
+}
+
+#else
+
+#define HOST_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/*
+ * Ask whether the host itself records how this request ends.
+ *
+ * Irp   the request; not NULL
+ * Cell  SMARTCARD_EXTENSION.LastError of the reader; must stay valid until the reader's device is deleted
+ *
+ * Returns TRUE when the request came from a client of this host: the host then stores the final status in *Cell just
+ * before the request's end becomes visible, and the caller must not store. FALSE: nobody watches, the caller stores.
+ * Either way *Cell is from now on the cell in which the host stores the ends that the caller never sees (a request that
+ * was cancelled in the queue, say). Cheap enough for every request, queries included.
+ *
+ * Source: DESIGN section 4.
+ */
+BOOLEAN host_records_last_error(PIRP Irp, volatile ULONG *Cell);
+
+/*
+ * Say in words which step an operation is at, for the journal. Later calls replace earlier ones; at most 95 bytes are
+ * kept. Call it when something is worth telling (an error, a retry), not for every byte: a success needs no step.
+ * Irp may be NULL (nothing happens). Never pass card data or PINs.
+ */
+void host_step(PIRP Irp, enum host_layer Layer, const char *Format, ...) HOST_PRINTF(3, 4);
+
+/* Add to the journal's counts of retransmissions and waiting time extensions of this operation. Irp may be NULL. */
+void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTimeExtensions);
+
+#endif
+#endif

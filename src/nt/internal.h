@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the host's rooms share: the host itself, its drivers and devices, and the few functions that one room calls of
+ * another. Nobody outside src/nt includes this.
+ *
+ * Locks, in the order in which they may be taken (a later one while an earlier one is held, never the other way):
+ *   names_lock -> (nothing)      drivers, device objects, links, interfaces
+ *   clock_lock -> threads_lock, a parking bucket's lock      timers and queued DPCs
+ *   work_lock -> threads_lock    work queue and its workers' count
+ *   threads_lock -> (nothing)    the host's threads
+ *   a parking bucket's lock -> a parker's lock (wait.c)
+ * No driver code is ever called with one of them held. nt_walk's visitor is called with names_lock held.
+ */
+#ifndef SMARTCRD_NT_INTERNAL_H
+#define SMARTCRD_NT_INTERNAL_H
+
+#include "nt.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define NAME_BYTES_MAX  255 /* an object's full name */
+#define DRIVER_NAME_MAX 32  /* with its NUL */
+
+/* ---- threads (thread.c) ------------------------------------------------------------------------------------------ */
+
+/* Where a thread sleeps while it waits. It belongs to its thread; `woken` is guarded by `lock`. */
+struct parker {
+    bool ready; /* lock and wake are initialised; the owning thread's own */
+    bool woken;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+};
+
+/*
+ * A thread as KeGetCurrentThread sees it. One of PsCreateSystemThread is on the heap, counted, and a dispatcher object;
+ * any other thread's is thread-local.
+ */
+struct nt_thread {
+    DISPATCHER_HEADER header; /* first: a PKTHREAD is waited for like any dispatcher object */
+    LONG references;          /* atomic */
+    struct parker parker;
+    PKSTART_ROUTINE routine;
+    PVOID context;
+    void *leave; /* the jmp_buf that PsTerminateSystemThread returns through; NULL on foreign threads */
+};
+
+struct nt_thread *nt_self(void);
+
+/* One operating system thread of a host: joined by a later one that ends, or by the host's end. */
+struct os_thread {
+    struct os_thread *next;
+    pthread_t id;
+    struct nt_host *host;
+    void (*routine)(void *argument);
+    void *argument;
+};
+
+/* Start a thread inside the host, all signals blocked. STATUS_INSUFFICIENT_RESOURCES. */
+NTSTATUS os_thread_start(struct nt_host *host, void (*routine)(void *argument), void *argument);
+
+/* Wait until all threads of the host but `leave` have ended, and join those. */
+void os_thread_join(struct nt_host *host, size_t leave);
+
+/* ---- names, drivers, devices (namespace.c, driver.c, device.c, interface.c) --------------------------------------- */
+
+enum name_kind { NAME_DEVICE, NAME_LINK, NAME_INTERFACE };
+
+/* An entry of the namespace. Names are kept as UTF-8, "\DosDevices\X" as "\??\X", and compared case-insensitively. */
+struct name {
+    struct name *next; /* in its hash chain */
+    uint32_t hash;
+    enum name_kind kind;
+    PDEVICE_OBJECT device;    /* NAME_DEVICE: what it names; NAME_INTERFACE: the physical device; NAME_LINK: NULL */
+    struct name *sibling;     /* NAME_INTERFACE: the device's next one */
+    GUID class_guid;          /* NAME_INTERFACE */
+    bool enabled;             /* NAME_INTERFACE */
+    struct name *target_next; /* NAME_LINK: in the chain of links whose targets have the same hash */
+    uint32_t target_hash;
+    uint16_t target_offset; /* NAME_LINK: where in text the target begins */
+    uint64_t order;         /* the oldest link to a device is the one under which it is listed */
+    char text[];            /* name, NUL, and for a link its target, NUL */
+};
+
+struct nt_device {
+    LIST_ENTRY all; /* in host->devices, in order of creation */
+    struct nt_host *host;
+    struct nt_driver *driver;
+    PDEVICE_OBJECT object;
+    PDEVICE_OBJECT lower;                       /* the one that this one is attached to */
+    PDEVICE_OBJECT newer;                       /* the one before it in the driver's list; NULL: it is the first */
+    struct name *name;                          /* NULL: unnamed */
+    struct name *link;                          /* the symbolic link under which it is listed; NULL: none */
+    struct name *interfaces;                    /* of a physical device */
+    LONG references;                            /* atomic; the driver's own one is given back by IoDeleteDevice */
+    uint32_t number;                            /* unique among the driver's devices, never used again */
+    struct nt_device **hidden_in, *hidden_next; /* the list of those that nt_device_add is making; NULL: it is over */
+    bool deleted;
+};
+
+struct nt_driver {
+    DRIVER_OBJECT object;
+    DRIVER_EXTENSION extension;
+    struct nt_driver *next; /* in host->drivers, newest first; guarded by names_lock */
+    struct nt_host *host;
+    void *library;        /* of dlopen; NULL: linked in */
+    bool hidden;          /* being loaded or unloaded: nobody finds its devices; guarded by names_lock */
+    uint32_t next_number; /* guarded by names_lock */
+    void *by_number;      /* tsearch's: its struct nt_device; guarded by names_lock */
+    LONG devices;         /* atomic; device objects that are not freed yet */
+    char name[DRIVER_NAME_MAX];
+};
+
+struct nt_host {
+    pthread_mutex_t names_lock; /* guards everything up to clock_lock */
+    struct name **buckets;      /* by name */
+    struct name **targets;      /* the links among them, by target; as many chains */
+    size_t bucket_count, name_count;
+    uint64_t name_order;
+    struct nt_driver *drivers;
+    struct nt_driver *root; /* the bus on which nt_device_add finds its physical devices */
+    LIST_ENTRY devices;
+
+    pthread_mutex_t clock_lock; /* guards everything up to work_lock, and every KTIMER and KDPC of this host */
+    pthread_cond_t clock_wake;  /* the earliest due time changed, a DPC was queued, or the clock is to stop */
+    pthread_cond_t clock_idle;  /* a DPC has returned */
+    PKTIMER *heap;              /* heap[1...heap_count], the earliest first */
+    size_t heap_count, heap_size;
+    LIST_ENTRY dpcs;
+    ULONGLONG timer_order, dpc_order;
+    ULONGLONG dpc_running; /* the order number of the DPC that runs; 0: none does */
+    bool clock_running, clock_stop;
+
+    pthread_mutex_t work_lock; /* guards everything up to threads_lock */
+    pthread_cond_t work_wake;
+    struct nt_work *work_first, **work_last;
+    size_t work_waiting; /* items in the queue */
+    size_t workers_idle;
+    size_t workers;
+    bool work_stop;
+
+    pthread_mutex_t threads_lock; /* guards everything below */
+    pthread_cond_t threads_ended;
+    struct os_thread *ended; /* to be joined */
+    size_t running;
+};
+
+/* The calling thread's host; ends the process, naming `function`, when there is none. */
+struct nt_host *nt_current(const char *function);
+
+/* A condition variable that measures time with the monotonic clock. */
+bool nt_cond_init(pthread_cond_t *cond);
+struct timespec nt_timespec(uint64_t nanoseconds);
+
+/* Turn a kernel's timeout (negative relative, else absolute system time, 100 ns) into a time of nt_now. */
+uint64_t nt_due(LONGLONG timeout);
+
+/* namespace.c; all but name_from_wide with names_lock held */
+NTSTATUS name_from_wide(PCUNICODE_STRING wide, char text[NAME_BYTES_MAX + 1]);
+struct name *name_find(struct nt_host *host, const char *text);
+/* STATUS_OBJECT_NAME_COLLISION, STATUS_INSUFFICIENT_RESOURCES */
+NTSTATUS name_add(struct nt_host *host, enum name_kind kind, const char *text, const char *target, struct name **name);
+/* Take it out and free it. A device that was listed under it, or under a link to it, gets its next oldest link. */
+void name_remove(struct nt_host *host, struct name *name);
+/* Find the link under which a device is listed: the oldest in \DosDevices that leads to it. Costs as much as there are
+ * links to it, not as there are names. */
+void name_choose_link(struct nt_host *host, PDEVICE_OBJECT device);
+bool names_init(struct nt_host *host);
+void names_free(struct nt_host *host);
+
+/* device.c; with names_lock held */
+PDEVICE_OBJECT device_top(PDEVICE_OBJECT device);
+PDEVICE_OBJECT device_bottom(PDEVICE_OBJECT device);
+/* The driver's device of that number; NULL: none. */
+PDEVICE_OBJECT device_numbered(const struct nt_driver *driver, uint32_t number);
+/* Both without the lock: give a reference back; delete what a driver left behind. */
+void device_release(PDEVICE_OBJECT device);
+void driver_delete_devices(struct nt_driver *driver);
+
+/* The devices that this thread makes from here on are found by nobody (nt_find, nt_walk) until devices_show: a driver
+ * names them before they have started, and deletes them when they do not. */
+void devices_hide(struct nt_device **list);
+void devices_show(struct nt_host *host, struct nt_device **list);
+
+/* driver.c */
+struct nt_driver *driver_new(struct nt_host *host, const char *name);
+void driver_free(struct nt_driver *driver);
+
+/* interface.c: does one of the physical device's enabled interfaces belong to the class of smart card readers? With
+ * names_lock held. */
+bool interface_is_reader(PDEVICE_OBJECT physical);
+
+/* pnp.c: what the root bus does with requests. */
+void pnp_root_init(struct nt_driver *root);
+
+/* wait.c: wake everybody who waits for this object (it may be gone already). */
+void wait_wake(const void *object);
+/* Make an object signalled, as KeSetEvent does. */
+LONG wait_signal(DISPATCHER_HEADER *header);
+
+/* timer.c, work.c: tell the clock and the workers to stop. */
+void clock_stop(struct nt_host *host);
+void work_stop(struct nt_host *host);
+/* Wait until the DPCs that are queued now have run. */
+void clock_flush(struct nt_host *host);
+
+#endif
