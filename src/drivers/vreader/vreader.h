@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtual reader's own house. A WDM driver: it uses the kernel's interface, the library, and the protocol engines,
+ * and nothing else, so the same source is a Windows driver.
+ *
+ *   driver.c    entry, making and deleting readers       pnp.c       Plug and Play, power
+ *   dispatch.c  create, close, cleanup, device control
+ *   op.c        the life of an operation                 power.c protocol.c transmit.c  what each operation does
+ *   tracking.c  IS_PRESENT and IS_ABSENT                 slot.c      cards come, go, and answer late
+ *   wire.c      characters between reader and card       fault.c     what goes wrong on the way
+ *   panel.c     vendor codes, on the reader and beside it
+ *
+ * An operation is a step function that is called with what happened (start, bytes from the card, silence) under the
+ * reader's lock, and returns STATUS_PENDING while it waits for more. It ends inside the callback when the card answers
+ * at once; else the request is pended and a timer's DPC, the card's own thread, or the cancel routine goes on with it.
+ */
+#ifndef VREADER_PRIVATE_H
+#define VREADER_PRIVATE_H
+
+#include <smartcrd/smclib.h>
+#include <smartcrd/host.h>
+#include <smartcrd/vreader.h>
+
+#include "../../cards/card.h"
+#include "../../iso7816/apdu.h"
+#include "../../iso7816/atr.h"
+#include "../../iso7816/edc.h"
+#include "../../iso7816/pps.h"
+#include "../../iso7816/t0.h"
+#include "../../iso7816/t1.h"
+#include "../../iso7816/timing.h"
+
+#define VREADER_TAG       0x64725276u
+#define VREADER_CLOCK_KHZ 4000u
+#define VREADER_FAULTS    8u
+#define VREADER_BUFFER    600u /* of the library's request and reply buffers: the longest T=0 TPDU, short raw APDUs */
+#define VREADER_MAX_STEPS 400000u /* blocks or characters of one operation; 64 KiB at IFSC = 1 take 131074 */
+#define VREADER_ATR_US    100000u /* 40 000 clock cycles are 10 ms (ISO/IEC 7816-3:2006, 6.2.2); a slow host's slack */
+#define VREADER_NEVER     0xFFFFFFFFu
+#define VREADER_PEER_US   10000000u /* the same for a card that is computing its answer to reset, which is not mute */
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+/* A timer and its DPC. Guarded by the reader's lock. */
+struct vreader_timer {
+    KTIMER Timer;
+    KDPC Dpc;
+    BOOLEAN Armed; /* it shall fire */
+    BOOLEAN Stale; /* a DPC of an earlier setting may still come */
+    ULONG Us;      /* of the last setting */
+};
+
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
+
+enum vreader_fault_kind {
+    FAULT_NONE, /* a free place */
+    FAULT_MUTE,
+    FAULT_REMOVE,
+    FAULT_EDC,
+    FAULT_PARITY,
+    FAULT_WTX,
+    FAULT_LATE,
+};
+enum vreader_when { WHEN_BEFORE, WHEN_DURING, WHEN_AFTER };
+enum vreader_on { ON_EXCHANGE, ON_ATR, ON_PPS };
+
+struct vreader_fault {
+    UCHAR Kind;
+    UCHAR When;     /* FAULT_REMOVE */
+    UCHAR On;       /* enum vreader_on; FAULT_EDC, FAULT_PARITY */
+    BOOLEAN ToCard; /* FAULT_EDC, FAULT_PARITY */
+    BOOLEAN Forever;
+    ULONG Byte, Ms, Count, Skip;
+};
+
+/* ---- what is in the slot ----------------------------------------------------------------------------------------- */
+
+enum vreader_phase {
+    PHASE_OFF,
+    PHASE_ATR,      /* the answer to reset went out: PPS, or the first protocol, comes next */
+    PHASE_PROTOCOL, /* Protocol is in force */
+};
+
+/* How the card answers a PPS request. */
+enum vreader_pps { PPS_AGREE, PPS_DEFAULT_RATE, PPS_MUTE };
+
+/* What the card's side is doing. */
+enum vreader_doing {
+    CARD_IDLE,
+    CARD_RUNNING, /* computing an answer; sends S(WTX) or NULL in time */
+    CARD_HOLDING, /* has its answer, and is late with it */
+};
+
+/* An inserted card: allocated when it comes, guarded by the reader's lock. */
+struct vreader_slot {
+    struct card_slot Base; /* first: what the card knows us by */
+    struct _READER_EXTENSION *Reader;
+    struct card *Card;
+    BOOLEAN Installed; /* it is the reader's slot */
+    BOOLEAN Present;   /* the card is there; a peer that hung up is not, and may come back */
+    BOOLEAN Left;      /* it was taken by a fault and does not come back */
+    BOOLEAN Inverse;   /* the card speaks the inverse convention */
+    BOOLEAN Talked;    /* something was said since the ATR, so PPS needs a reset first */
+    BOOLEAN Resync;    /* T=1: an exchange was given up; both sides must agree anew */
+    BOOLEAN AtrGiven;  /* Atr is the user's */
+    BOOLEAN IsoCrc;    /* over T=1 with a CRC the card speaks the standard's, not the library's */
+    UCHAR PpsAnswer;   /* enum vreader_pps */
+    UCHAR Atr[ISO7816_ATR_MAX];
+    ULONG AtrLength;
+    struct iso7816_atr Parsed;
+    UCHAR Phase;    /* enum vreader_phase */
+    UCHAR Protocol; /* 0 or 1 */
+    UCHAR Fi, Di;   /* the reader's rate; meaningful in PHASE_PROTOCOL */
+    UCHAR CardFi;   /* the card's rate; when it is another than the reader's, they hear noise */
+    UCHAR CardDi;
+    ULONG Selected;    /* SCARD_PROTOCOL_..., as the library has it */
+    UCHAR Doing;       /* enum vreader_doing */
+    BOOLEAN Resetting; /* what runs is a reset */
+    BOOLEAN Asked;     /* S(WTX request) is out */
+    BOOLEAN Endless;   /* FAULT_WTX has hit: the answer never comes */
+    BOOLEAN Ready;     /* the answer has come, but S(WTX response) has not */
+    BOOLEAN Raw;       /* the command came without a protocol */
+    BOOLEAN NoIfs;     /* the user wants no S(IFS) */
+    ULONG Ticket;
+    ULONG LeftUs; /* of the time that a delayed answer takes; 0: no telling */
+    ULONG LateUs; /* to hold the next answer back; 0: not */
+    ULONG ResponseLength;
+    struct iso7816_timing Timing; /* by Protocol, Fi, Di */
+    /* From the card to the reader: what has been sent and not been taken. */
+    const UCHAR *Out;
+    ULONG OutSize, OutAt;
+    union {
+        struct iso7816_t0_card T0;
+        struct iso7816_t1_card T1;
+    } Engine;
+    struct iso7816_t0_host T0Host;
+    UCHAR Pps[ISO7816_PPS_MAX];
+    ULONG PpsLength;
+    UCHAR Scratch[ISO7816_T1_BLOCK_MAX + 1]; /* a block after faults, or the raw ATR */
+    UCHAR Command[ISO7816_COMMAND_MAX + 1];
+    UCHAR Response[CARD_MAX_RESPONSE];
+};
+
+/* ---- operations -------------------------------------------------------------------------------------------------- */
+
+enum vreader_event { EVENT_START, EVENT_DATA, EVENT_SILENCE };
+
+struct _READER_EXTENSION;
+/* STATUS_PENDING: wait for an event (at most Op.WaitUs microseconds); else the operation has ended. */
+typedef NTSTATUS vreader_step(struct _READER_EXTENSION *Reader, enum vreader_event Event);
+
+/* The operation that runs. Guarded by the reader's lock. */
+struct vreader_op {
+    PIRP Irp;           /* NULL: none */
+    vreader_step *Step; /* NULL: bound to be ended by its cancel routine */
+    BOOLEAN Pended;
+    BOOLEAN Lost;  /* the card went while it ran */
+    BOOLEAN Mute;  /* a fault for the whole operation */
+    BOOLEAN Heard; /* a byte came from the card */
+    UCHAR Stage;   /* the step function's own */
+    UCHAR Tries;
+    ULONG WaitUs;
+    const char *Where, *What; /* what it waits for, for the journal; NULL: what was said last tells more */
+    ULONG Which;
+    ULONG Blocks; /* T=1: how many came, or should have */
+    ULONG Steps;
+    ULONG Wire;             /* characters on the wire so far, both ways */
+    ULONG ToCard, ToReader; /* characters each way */
+    ULONG RemoveAt;         /* Wire at which the card goes; VREADER_NEVER: not */
+    BOOLEAN RemoveAfter;
+    ULONG Selected; /* SET_PROTOCOL */
+};
+
+/* A request whose end has been decided under the lock and is told outside. */
+struct vreader_end {
+    PIRP Irp;
+    NTSTATUS Status;
+};
+
+struct _READER_EXTENSION {
+    PSMARTCARD_EXTENSION Smartcard;
+    KSPIN_LOCK Lock; /* guards everything below and the slot; taken before OsData->SpinLock, after the cancel lock */
+    BOOLEAN Removed;
+    struct vreader_slot *Slot; /* NULL: nothing was inserted */
+    struct vreader_op Op;
+    PIRP Tracking;             /* OsData->NotificationIrp once it is set up to be cancelled; NULL: none */
+    struct vreader_timer Wait; /* the reader's waiting time */
+    struct vreader_timer Pace; /* the card's clock: waiting time requests, delays, lateness */
+    BOOLEAN TimersUsed;
+    struct vreader_end Ends[2];
+    struct vreader_fault Faults[VREADER_FAULTS];
+    char Refusal[96]; /* why the last text was refused */
+};
+typedef struct _READER_EXTENSION READER_EXTENSION;
+
+/* ---- devices ----------------------------------------------------------------------------------------------------- */
+
+enum vreader_device_kind { VREADER_READER, VREADER_PANEL };
+
+/* Each device extension begins so. */
+struct vreader_device {
+    UCHAR Kind; /* enum vreader_device_kind */
+    ULONG Number;
+};
+
+struct vreader_panel {
+    struct vreader_device Device;
+    KSPIN_LOCK Lock;         /* guards Fdo; a remove lock of the reader may be acquired under it */
+    struct vreader_fdo *Fdo; /* NULL: the reader has gone */
+};
+
+struct vreader_fdo {
+    struct vreader_device Device;
+    PDEVICE_OBJECT Self, Lower, PanelObject; /* Lower NULL: not made by AddDevice */
+    UNICODE_STRING Interface, Link;          /* empty when there is none; Link is the library's SCReader<N> */
+    BOOLEAN Linked, PanelLinked, LibraryReady;
+    SMARTCARD_EXTENSION Smartcard;
+    READER_EXTENSION Reader;
+};
+
+/* driver.c */
+
+DRIVER_ADD_DEVICE vreader_add_device;
+NTSTATUS vreader_create_reader(PDRIVER_OBJECT Driver, PDEVICE_OBJECT *Object);
+VOID vreader_delete_reader(struct vreader_fdo *Fdo);
+/* pnp.c */
+DRIVER_DISPATCH vreader_pnp, vreader_pass_power, vreader_pass_system_control;
+/* The reader goes: end everything on it, and refuse what comes later. */
+VOID vreader_gone(READER_EXTENSION *Reader);
+/* dispatch.c */
+DRIVER_DISPATCH vreader_create_close, vreader_cleanup, vreader_device_control;
+/* power.c, protocol.c, transmit.c, tracking.c, panel.c: the library's callbacks */
+NTSTATUS vreader_power(PSMARTCARD_EXTENSION Smartcard);
+NTSTATUS vreader_set_protocol(PSMARTCARD_EXTENSION Smartcard);
+NTSTATUS vreader_transmit(PSMARTCARD_EXTENSION Smartcard);
+NTSTATUS vreader_tracking(PSMARTCARD_EXTENSION Smartcard);
+NTSTATUS vreader_vendor(PSMARTCARD_EXTENSION Smartcard);
+/* A vendor code's work; Text holds the input and takes the output. PASSIVE_LEVEL, no lock held. */
+NTSTATUS vreader_vendor_run(READER_EXTENSION *Reader, ULONG Code, char *Text, ULONG InSize, ULONG OutSize,
+                            ULONG *Information);
+
+/* ---- op.c -------------------------------------------------------------------------------------------------------- */
+
+/* Take the reader's lock; give it back and complete what ended meanwhile. */
+KIRQL vreader_enter(READER_EXTENSION *Reader);
+VOID vreader_leave(READER_EXTENSION *Reader, KIRQL Irql);
+
+/* A callback's whole body: run Step on the library's current request. `Callback` may have set up nothing yet. */
+NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step);
+/* Something happened for the operation that runs, if any. Lock held. */
+VOID vreader_continue(READER_EXTENSION *Reader, enum vreader_event Event);
+/* End the operation that runs, if any. Lock held. */
+VOID vreader_end_op(READER_EXTENSION *Reader, NTSTATUS Status);
+/* Remember a request's end until vreader_leave. Stores the last error. Lock held. */
+VOID vreader_queue_end(READER_EXTENSION *Reader, PIRP Irp, NTSTATUS Status);
+/* What a step returns to wait. If the wait is cut short by a cancel, the journal says "Where: waiting for What Which"
+ * (no Which when it is 0; nothing new when Where is NULL). Static strings. */
+NTSTATUS vreader_wait(READER_EXTENSION *Reader, ULONGLONG Us, const char *Where, const char *What, ULONG Which);
+
+VOID vreader_timer_init(READER_EXTENSION *Reader);
+VOID vreader_timer_set(READER_EXTENSION *Reader, struct vreader_timer *Timer, ULONG Us);
+VOID vreader_timer_stop(struct vreader_timer *Timer);
+
+ULONG vreader_state(READER_EXTENSION *Reader);
+VOID vreader_set_state(READER_EXTENSION *Reader, ULONG State);
+
+/* ---- slot.c ------------------------------------------------------------------------------------------------------ */
+
+/* PASSIVE_LEVEL, lock not held. `text`: "KIND OPTIONS\nBODY". */
+NTSTATUS vreader_insert(READER_EXTENSION *Reader, const char *Text, ULONG Length);
+NTSTATUS vreader_remove(READER_EXTENSION *Reader);
+/* Destroy what is in the slot, when the reader goes. */
+VOID vreader_slot_destroy(READER_EXTENSION *Reader);
+/* The card leaves by a fault, or its peer does. Lock held. */
+VOID vreader_depart(READER_EXTENSION *Reader, BOOLEAN ForGood);
+BOOLEAN vreader_present(const READER_EXTENSION *Reader);
+/* The state has changed: end the tracking request that waited for it. Lock held. */
+VOID vreader_notify(READER_EXTENSION *Reader);
+/* End the tracking request, if any (of this file, NULL: of any). Lock held. */
+VOID vreader_end_tracking(READER_EXTENSION *Reader, PFILE_OBJECT File, NTSTATUS Status);
+
+/* ---- wire.c: all with the lock held ------------------------------------------------------------------------------ */
+
+/* Reset the card; its ATR comes. *Us: how long to wait for it. */
+VOID wire_reset(READER_EXTENSION *Reader, BOOLEAN Cold, ULONG *Us);
+VOID wire_power_off(READER_EXTENSION *Reader);
+/* Send bytes to the card. */
+VOID wire_send(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length);
+/* Whether bytes from the card wait to be taken. */
+BOOLEAN wire_waiting(const READER_EXTENSION *Reader);
+/* Take all bytes that wait (ATR, PPS, raw, a T=1 block); returns how many were put into Buffer, at most Room. *ParityOk FALSE: one arrived wrong. */
+ULONG wire_take(READER_EXTENSION *Reader, UCHAR *Buffer, ULONG Room, BOOLEAN *ParityOk);
+/* T=0: take one character; FALSE in *ParityOk leaves it there to be sent again. */
+UCHAR wire_take_character(READER_EXTENSION *Reader, BOOLEAN *ParityOk);
+/* PPS has been agreed, or is not needed: the card's engine for the protocol starts. */
+VOID wire_protocol(READER_EXTENSION *Reader, UCHAR Protocol, UCHAR Fi, UCHAR Di);
+/* The same where the answer to reset leaves nothing to agree on: its only protocol, or its specific mode. */
+VOID wire_protocol_of_atr(READER_EXTENSION *Reader);
+/* RAW: a command APDU straight to the card; the answer comes as bytes to take. */
+VOID wire_raw(READER_EXTENSION *Reader, const UCHAR *Apdu, ULONG Length);
+/* Give up what the card is doing, so that the next exchange starts clean. */
+VOID wire_abandon(READER_EXTENSION *Reader);
+/* The card's clock fired; its own answer came. */
+VOID wire_pace(READER_EXTENSION *Reader);
+VOID wire_answer(READER_EXTENSION *Reader, NTSTATUS Status, const UCHAR *Bytes, ULONG Length);
+
+/* ---- fault.c: all with the lock held ----------------------------------------------------------------------------- */
+
+NTSTATUS fault_arm(READER_EXTENSION *Reader, const char *Text, ULONG Length, struct card_text *Why);
+/* An operation that talks to the card begins: faults that count in exchanges take effect. FALSE: the card has gone. */
+BOOLEAN fault_exchange(READER_EXTENSION *Reader);
+VOID fault_exchange_over(READER_EXTENSION *Reader);
+/* Characters pass: FALSE when the card leaves at one of them. */
+BOOLEAN fault_pass(READER_EXTENSION *Reader, ULONG Length, BOOLEAN ToCard);
+/* A T=1 block, an ATR or a PPS block passes: spoil it. *ParityOk FALSE: one of its characters arrived wrong. */
+VOID fault_block(READER_EXTENSION *Reader, enum vreader_on On, BOOLEAN ToCard, UCHAR *Block, ULONG Length,
+                 BOOLEAN *ParityOk);
+/* A T=0 character passes: TRUE when it arrives with a parity error. */
+BOOLEAN fault_character(READER_EXTENSION *Reader, BOOLEAN ToCard, ULONG Index);
+ULONG fault_count(const READER_EXTENSION *Reader);
+
+#endif
