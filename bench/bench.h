@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the benchmarks share: the clock, medians, a line of output, and a virtual reader with the echo card in it. */
+#ifndef SMARTCRD_BENCH_H
+#define SMARTCRD_BENCH_H
+
+#include <smartcrd/smartcrd.h>
+
+/* Monotonic time in nanoseconds. */
+uint64_t bench_now(void);
+
+/* Sorts the samples; returns the one below which `percent` of them lie. */
+double bench_percentile(double *samples, size_t count, double percent);
+
+/* "name   12.3 unit   (target: under 100)", and "missed" behind a target that was not met. target 0: none. */
+void bench_line(const char *name, double figure, const char *unit, double target);
+
+/* Ends the program with a message unless the status is a success. */
+void bench_check(NTSTATUS status, const char *what);
+
+/* Sends text to a vendor code of a virtual reader or its panel; ends the program when it is refused. */
+void bench_vendor(struct smartcrd_handle *handle, uint32_t code, const char *text);
+
+/* A context with the driver vreader; one reader that holds an echo card, reset, protocol (SCARD_PROTOCOL_T0/_T1)
+ * selected. *panel may be NULL. */
+struct smartcrd *bench_echo_reader(uint32_t protocol, struct smartcrd_handle **handle, struct smartcrd_handle **panel);
+
+/* A transmit request for a short APDU to the echo card. buffer has at least 64 bytes and is used for both ways. */
+struct smartcrd_request bench_short_apdu(uint32_t protocol, uint8_t *buffer);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What it costs to ask for the last error through a handle: nanoseconds, and instructions counted by callgrind (this
+ * program starts itself under valgrind for that). Beside it what a system call costs here, which is the least that any
+ * interface across the kernel's border would pay.
+ */
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define ROUNDS  200
+#define CALLS   20000
+#define COUNTED 1000
+
+/* Not inlined: callgrind collects inside this function only. */
+__attribute__((noinline)) void ask_many(struct smartcrd_handle *handle, unsigned calls);
+void ask_many(struct smartcrd_handle *handle, unsigned calls)
+{
+    NTSTATUS last = 0;
+    for (unsigned i = 0; i < calls; i++) {
+        if (smartcrd_last_error(handle, &last) != STATUS_SUCCESS) {
+            abort();
+        }
+    }
+}
+
+static double instructions_per_call(const char *self)
+{
+    char command[1024], line[256];
+    double collected = -1;
+    snprintf(command, sizeof(command),
+             "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=ask_many '%s' --counted 2>&1",
+             self);
+    FILE *pipe = popen(command, "r");
+    if (pipe == NULL) {
+        return -1;
+    }
+    while (fgets(line, sizeof(line), pipe) != NULL) {
+        char *at = strstr(line, "Collected : ");
+        if (at != NULL) {
+            collected = strtod(at + strlen("Collected : "), NULL);
+        }
+    }
+    return pclose(pipe) == 0 && collected > 0 ? collected / COUNTED : -1;
+}
+
+static double system_call_ns(void)
+{
+    static double samples[ROUNDS];
+    int fd = open("/dev/null", O_RDWR | O_CLOEXEC), value;
+    for (size_t i = 0; i < ROUNDS; i++) {
+        uint64_t began = bench_now();
+        for (unsigned n = 0; n < 1000; n++) {
+            ioctl(fd, FIONREAD, &value);
+        }
+        samples[i] = (double)(bench_now() - began) / 1000;
+    }
+    close(fd);
+    return bench_percentile(samples, ROUNDS, 50);
+}
+
+int main(int argc, char **argv)
+{
+    static double samples[ROUNDS];
+    struct smartcrd_handle *handle;
+    struct smartcrd *context = bench_echo_reader(SCARD_PROTOCOL_T1, &handle, NULL);
+
+    if (argc > 1 && strcmp(argv[1], "--counted") == 0) {
+        ask_many(handle, COUNTED);
+    } else {
+        ask_many(handle, CALLS);
+        for (size_t i = 0; i < ROUNDS; i++) {
+            uint64_t began = bench_now();
+            ask_many(handle, CALLS);
+            samples[i] = (double)(bench_now() - began) / CALLS;
+        }
+        bench_line("GET_LAST_ERROR through a handle, median", bench_percentile(samples, ROUNDS, 50), "ns", 100);
+        double instructions = instructions_per_call(argv[0]);
+        if (instructions > 0) {
+            bench_line("  the same, counted by callgrind", instructions, "instructions", 250);
+        } else {
+            printf("  (instructions were not counted: valgrind did not run)\n");
+        }
+        bench_line("  for comparison: the cheapest ioctl(2) on this machine", system_call_ns(), "ns", 0);
+    }
+    smartcrd_close(handle);
+    smartcrd_destroy(context);
+    return 0;
+}
