@@ -99,6 +99,11 @@ const struct card_kind *card_kind_at(ULONG index);
 /* Find key=value in an option line; values may be "quoted". FALSE: not there. *value is not NUL-terminated. */
 BOOLEAN card_option(const struct card_options *options, const char *key, const char **value, ULONG *length);
 
+/* The same as a NUL-terminated text of at most size bytes, `otherwise` when the key is not there. FALSE: it does not fit or
+ * holds a NUL. */
+BOOLEAN card_option_text(const struct card_options *options, const char *key, const char *otherwise, char *text,
+                         ULONG size);
+
 /* Parse hex digits, spaces and colons allowed, into at most *length bytes; *length receives how many. FALSE: bad. */
 BOOLEAN card_hex(const char *text, ULONG text_length, UCHAR *bytes, ULONG *length);
 
@@ -106,8 +111,7 @@ BOOLEAN card_hex(const char *text, ULONG text_length, UCHAR *bytes, ULONG *lengt
 BOOLEAN card_number(const char *text, ULONG text_length, ULONG max, ULONG *number);
 
 /* Whether every key of the line is one of `keys` (ended by NULL) or one of the reader's own (atr, crc,
- * pps). FALSE: `why` says
- * which is not. */
+ * pps). FALSE: `why` says which is not. */
 BOOLEAN card_options_known(const struct card_options *options, const char *const *keys, char *why, ULONG why_size);
 
 /* Text in a buffer of fixed size: always NUL-terminated, cut where it does not fit. */

@@ -79,6 +79,30 @@ BOOLEAN card_option(const struct card_options *options, const char *key, const c
     return FALSE;
 }
 
+BOOLEAN card_option_text(const struct card_options *options, const char *key, const char *otherwise, char *text,
+                         ULONG size)
+{
+    const char *value = otherwise;
+    ULONG length = 0;
+    ULONG i;
+
+    while (otherwise[length] != '\0') {
+        length++;
+    }
+    (void)card_option(options, key, &value, &length);
+    if (length >= size) {
+        return FALSE;
+    }
+    for (i = 0; i < length; i++) {
+        if (value[i] == '\0') {
+            return FALSE;
+        }
+        text[i] = value[i];
+    }
+    text[length] = '\0';
+    return TRUE;
+}
+
 BOOLEAN card_options_known(const struct card_options *options, const char *const *keys, char *why, ULONG why_size)
 {
     static const char *const readers_own[] = {"atr", "crc", "pps"};

@@ -47,22 +47,6 @@ static NTSTATUS refuse(const struct reason *why, NTSTATUS status, const char *fo
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
-/* Copy an option's value; the default when it is not there. FALSE: it does not fit or holds a NUL. */
-static bool text_option(const struct card_options *options, const char *key, const char *otherwise, char *text,
-                        size_t size)
-{
-    const char *value = otherwise;
-    ULONG length = (ULONG)strlen(otherwise);
-
-    (void)card_option(options, key, &value, &length);
-    if (length >= size || memchr(value, 0, length) != NULL) {
-        return false;
-    }
-    memcpy(text, value, length);
-    text[length] = 0;
-    return true;
-}
-
 /* A numeric address and port into a socket address; names are not looked up, since that would block the reader. */
 static bool address(const char *host, const char *port, struct sockaddr_storage *result, socklen_t *length)
 {
@@ -158,9 +142,9 @@ static NTSTATUS start_listening(struct vpcd_card *card, const struct card_option
     char host[HOST_SIZE], port[8], path[PATH_SIZE];
     int on = 1;
 
-    if (!text_option(options, "port", "35963", port, sizeof(port)) ||
-        !text_option(options, "bind", "127.0.0.1", host, sizeof(host)) ||
-        !text_option(options, "portfile", "", path, sizeof(path)) || !address(host, port, &local, &length)) {
+    if (!card_option_text(options, "port", "35963", port, sizeof(port)) ||
+        !card_option_text(options, "bind", "127.0.0.1", host, sizeof(host)) ||
+        !card_option_text(options, "portfile", "", path, sizeof(path)) || !address(host, port, &local, &length)) {
         return refuse(why, STATUS_INVALID_PARAMETER,
                       "port= is a number up to 65535 (0: any free one), bind= a numeric address, portfile= a path");
     }
@@ -243,7 +227,7 @@ static NTSTATUS vpcd_create(const struct card_options *options, struct card_slot
         status = refuse(&reason, status, "no descriptor to be had: %s", strerror(errno));
         goto out;
     }
-    if (!text_option(options, "connect", "", remote, sizeof(remote))) {
+    if (!card_option_text(options, "connect", "", remote, sizeof(remote))) {
         status = refuse(&reason, STATUS_INVALID_PARAMETER, "connect= is too long");
     } else if (remote[0] != 0) {
         status = parse_remote(card, remote, &reason);

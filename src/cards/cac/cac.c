@@ -139,22 +139,6 @@ static void say(char *why, ULONG why_size, const char *text)
     }
 }
 
-/* FALSE: the value does not fit or holds a NUL. */
-static bool text_option(const struct card_options *options, const char *key, const char *otherwise, char *text,
-                        size_t size)
-{
-    const char *value = otherwise;
-    ULONG length = (ULONG)strlen(otherwise);
-
-    (void)card_option(options, key, &value, &length);
-    if (length >= size || memchr(value, 0, length) != NULL) {
-        return false;
-    }
-    memcpy(text, value, length);
-    text[length] = 0;
-    return true;
-}
-
 /* Start the thread and wait until it has the card, some 10 ms the first time. The thread must not take the program's
  * signals. */
 static NTSTATUS start(struct cac_card *card, char *why, ULONG why_size)
@@ -202,11 +186,11 @@ static NTSTATUS cac_create(const struct card_options *options, struct card_slot 
     card->slot = slot;
     (void)pthread_mutex_init(&card->lock, NULL);
     (void)pthread_cond_init(&card->changed, NULL);
-    if (!text_option(options, "db", "", card->db, sizeof(card->db)) || !cac_engine_good_path(card->db)) {
+    if (!card_option_text(options, "db", "", card->db, sizeof(card->db)) || !cac_engine_good_path(card->db)) {
         say(why, why_size, "db= needs the absolute path of a certificate database, without blanks, quotes or brackets");
         goto out;
     }
-    if (!text_option(options, "certs", "cert1,cert2,cert3", card->certs, sizeof(card->certs)) ||
+    if (!card_option_text(options, "certs", "cert1,cert2,cert3", card->certs, sizeof(card->certs)) ||
         !cac_engine_good_names(card->certs)) {
         say(why, why_size, "certs= needs one to eight names of letters and digits, with commas between them");
         goto out;
