@@ -43,6 +43,26 @@ void bench_line(const char *name, double figure, const char *unit, double target
     fflush(stdout);
 }
 
+double bench_instructions(const char *self, const char *function, const char *what)
+{
+    char command[1024], line[256];
+    double collected = -1;
+    snprintf(command, sizeof(command),
+             "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=%s '%s' --counted %s 2>&1",
+             function, self, what);
+    FILE *pipe = popen(command, "r");
+    if (pipe == NULL) {
+        return -1;
+    }
+    while (fgets(line, sizeof(line), pipe) != NULL) {
+        char *at = strstr(line, "Collected : ");
+        if (at != NULL) {
+            collected = strtod(at + strlen("Collected : "), NULL);
+        }
+    }
+    return pclose(pipe) == 0 && collected > 0 ? collected : -1;
+}
+
 void bench_check(NTSTATUS status, const char *what)
 {
     if (status < 0) {

@@ -14,6 +14,10 @@ double bench_percentile(double *samples, size_t count, double percent);
 /* "name   12.3 unit   (target: under 100)", and "missed" behind a target that was not met. target 0: none. */
 void bench_line(const char *name, double figure, const char *unit, double target);
 
+/* Runs this program once more under callgrind, with `--counted` and `what` as its arguments; returns the instructions
+ * that were executed within the function of that name (not static, not inlined), or -1 when valgrind did not run. */
+double bench_instructions(const char *self, const char *function, const char *what);
+
 /* Ends the program with a message unless the status is a success. */
 void bench_check(NTSTATUS status, const char *what);
 

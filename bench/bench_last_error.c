@@ -29,26 +29,6 @@ void ask_many(struct smartcrd_handle *handle, unsigned calls)
     }
 }
 
-static double instructions_per_call(const char *self)
-{
-    char command[1024], line[256];
-    double collected = -1;
-    snprintf(command, sizeof(command),
-             "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=ask_many '%s' --counted 2>&1",
-             self);
-    FILE *pipe = popen(command, "r");
-    if (pipe == NULL) {
-        return -1;
-    }
-    while (fgets(line, sizeof(line), pipe) != NULL) {
-        char *at = strstr(line, "Collected : ");
-        if (at != NULL) {
-            collected = strtod(at + strlen("Collected : "), NULL);
-        }
-    }
-    return pclose(pipe) == 0 && collected > 0 ? collected / COUNTED : -1;
-}
-
 static double system_call_ns(void)
 {
     static double samples[ROUNDS];
@@ -80,7 +60,7 @@ int main(int argc, char **argv)
             samples[i] = (double)(bench_now() - began) / CALLS;
         }
         bench_line("GET_LAST_ERROR through a handle, median", bench_percentile(samples, ROUNDS, 50), "ns", 100);
-        double instructions = instructions_per_call(argv[0]);
+        double instructions = bench_instructions(argv[0], "ask_many", "") / COUNTED;
         if (instructions > 0) {
             bench_line("  the same, counted by callgrind", instructions, "instructions", 250);
         } else {

@@ -9,7 +9,7 @@ static const uint8_t secret_ins[] = {0x20, 0x21, 0x24, 0x25, 0x26, 0x28, 0x2C, 0
 
 static uint32_t big_endian(const uint8_t *bytes)
 {
-    return (uint32_t)bytes[0] << 8 | bytes[1];
+    return (uint32_t)bytes[0] * 256 + bytes[1];
 }
 
 /* C5 is not 00: Lc, data, and perhaps Le. */
@@ -63,6 +63,7 @@ static bool parse_extended(const uint8_t *bytes, size_t size, struct iso7816_com
 bool iso7816_command_parse(const uint8_t *bytes, size_t size, struct iso7816_command *command)
 {
     *command = (struct iso7816_command){0};
+    //@ assert cleared: command->lc == 0 && command->le == 0 && !command->has_le;
     if (size < 4)
         return false;
     command->cla = bytes[0];
@@ -82,7 +83,8 @@ bool iso7816_command_parse(const uint8_t *bytes, size_t size, struct iso7816_com
     return bytes[4] ? parse_short(bytes, size, command) : parse_extended(bytes, size, command);
 }
 
-size_t iso7816_command_build(const struct iso7816_command *command, uint8_t *bytes, size_t room)
+/* How many bytes a command takes; 0 when its fields contradict each other. */
+static size_t coded_size(const struct iso7816_command *command)
 {
     const uint32_t most = command->extended ? 65535 : 255;
     const size_t length = command->extended ? 2 : 1;
@@ -97,34 +99,50 @@ size_t iso7816_command_build(const struct iso7816_command *command, uint8_t *byt
         size += length + command->lc;
     if (command->has_le)
         size += length;
-    if (size > room)
-        return 0;
+    return size;
+}
 
+/* Lc or Le, in one byte or two; returns how many. */
+static size_t put_length(uint8_t *bytes, uint32_t value, bool extended)
+{
+    if (!extended) {
+        bytes[0] = (uint8_t)value;
+        return 1;
+    }
+    bytes[0] = (uint8_t)(value >> 8);
+    bytes[1] = (uint8_t)value;
+    return 2;
+}
+
+size_t iso7816_command_build(const struct iso7816_command *command, uint8_t *bytes, size_t room)
+{
+    size_t size = coded_size(command), at = 4;
+
+    if (size == 0 || size > room)
+        return 0;
     bytes[0] = command->cla;
     bytes[1] = command->ins;
     bytes[2] = command->p1;
     bytes[3] = command->p2;
-    size = 4;
     if (command->extended && (command->lc || command->has_le))
-        bytes[size++] = 0;
+        bytes[at++] = 0;
     if (command->lc) {
-        if (command->extended)
-            bytes[size++] = (uint8_t)(command->lc >> 8);
-        bytes[size++] = (uint8_t)command->lc;
-        copy_bytes(bytes + size, command->data, command->lc);
-        size += command->lc;
+        at += put_length(bytes + at, command->lc, command->extended);
+        copy_bytes(bytes + at, command->data, command->lc);
+        at += command->lc;
     }
-    if (command->has_le) {
-        if (command->extended)
-            bytes[size++] = (uint8_t)(command->le >> 8);
-        bytes[size++] = (uint8_t)command->le;
-    }
+    if (command->has_le)
+        put_length(bytes + at, command->le, command->extended);
     return size;
 }
 
 bool iso7816_command_is_secret(uint8_t cla, uint8_t ins)
 {
     (void)cla; /* proprietary classes use the same INS for the same things (A0 20 of the SIM) */
+    /*@ loop unroll 15;
+        loop invariant i <= 15;
+        loop assigns i;
+        loop variant 15 - i; */
     for (size_t i = 0; i < sizeof secret_ins; i++) {
         if (secret_ins[i] == ins)
             return true;

@@ -25,8 +25,9 @@ struct iso7816_command {
 
 /* false: no valid command APDU. CLA FF and INS 6X, 9X, which only T=0 cannot carry, are left to it. */
 bool iso7816_command_parse(const uint8_t *bytes, size_t size, struct iso7816_command *command);
-/* From cla ... p2, extended, lc, data, has_le and le; `kase` is not looked at. Returns the size, 0 when it does not fit
- * in `room` or the fields contradict each other (more than 255 bytes without extended, le 0 with has_le). */
+/* From cla ... p2, extended, lc, data (outside of `bytes`), has_le and le; `kase` is not looked at. Returns the size, 0
+ * when it does not fit in `room` or the fields contradict each other (more than 255 bytes without extended, le 0 with
+ * has_le). */
 size_t iso7816_command_build(const struct iso7816_command *command, uint8_t *bytes, size_t room);
 
 /* Whether a command's data must not appear in logs, by INS alone: VERIFY (20, 21), CHANGE REFERENCE DATA (24, 25),

@@ -16,7 +16,7 @@ enum {
     ENVELOPE,     /* a segment of the command */
     ENVELOPE_END, /* the empty ENVELOPE that ends the command (ISO/IEC 7816-4, ENVELOPE) */
     MORE,         /* GET RESPONSE after 61XX */
-    PROBE,        /* GET RESPONSE after 9000 to a case 4 (12.2.5) */
+    PROBE,        /* GET RESPONSE after 9000 to a case 4 (12.2, case 4S.2) */
     OVER,
 };
 
@@ -48,6 +48,9 @@ static enum iso7816_apdu_t0_action send(struct iso7816_apdu_t0 *h, uint8_t state
 static enum iso7816_apdu_t0_action send_transport(struct iso7816_apdu_t0 *h, uint8_t state, uint8_t ins, uint8_t p3)
 {
     h->tpdu[0] = transport_cla(h->command.cla);
+    /* C2 of a proprietary class is another command (80 C2 of ETSI TS 102 221); C0 is not (A0 C0 of the SIM). */
+    if (ins == INS_ENVELOPE && (h->command.cla & 0x80))
+        h->tpdu[0] = 0x00;
     h->tpdu[1] = ins;
     h->tpdu[2] = 0;
     h->tpdu[3] = 0;
@@ -101,23 +104,9 @@ static bool keep(struct iso7816_apdu_t0 *h, const uint8_t *data, size_t size)
     return true;
 }
 
-enum iso7816_apdu_t0_action iso7816_apdu_t0_start(struct iso7816_apdu_t0 *h, const uint8_t *command, size_t size,
-                                                  uint8_t *response, size_t room)
+/* The command's own TPDU, or the first of its segments. */
+static enum iso7816_apdu_t0_action send_first(struct iso7816_apdu_t0 *h)
 {
-    h->response = response;
-    h->room = room;
-    h->response_size = 0;
-    h->tpdu_size = 0;
-    h->steps = 0;
-    h->steps_max = STEPS_MAX;
-    h->bytes = command;
-    h->size = size;
-    h->sent = 0;
-    h->retried = false;
-    if (room < 2 || !iso7816_command_parse(command, size, &h->command))
-        return fail(h);
-    h->ne = h->command.has_le ? h->command.le : 0;
-
     if (h->command.lc > SEGMENT)
         return send_segment(h);
     h->tpdu[0] = h->command.cla;
@@ -135,10 +124,53 @@ enum iso7816_apdu_t0_action iso7816_apdu_t0_start(struct iso7816_apdu_t0 *h, con
     return send(h, FIRST, 5 + (size_t)h->command.lc);
 }
 
+enum iso7816_apdu_t0_action iso7816_apdu_t0_start(struct iso7816_apdu_t0 *h, const uint8_t *command, size_t size,
+                                                  uint8_t *response, size_t room)
+{
+    h->response = response;
+    h->room = room;
+    h->response_size = 0;
+    h->tpdu_size = 0;
+    h->steps = 0;
+    h->steps_max = STEPS_MAX;
+    h->bytes = command;
+    h->size = size;
+    h->sent = 0;
+    h->retried = false;
+    h->ne = 0;
+    if (!iso7816_command_parse(command, size, &h->command) || room < 2)
+        return fail(h);
+    h->ne = h->command.has_le ? h->command.le : 0;
+
+    return send_first(h);
+}
+
+/* Whether the TPDU that was sent brings data of the response. */
+static bool retrieves_data(const struct iso7816_apdu_t0 *h)
+{
+    return h->state == MORE || h->state == PROBE || (h->state == FIRST && h->command.kase == 2);
+}
+
+/* What the status of a TPDU leads to; bare: it came without data. */
+static enum iso7816_apdu_t0_action go_on(struct iso7816_apdu_t0 *h, uint8_t sw1, uint8_t sw2, bool bare)
+{
+    if (sw1 == 0x61 && h->response_size < h->ne)
+        return get_response(h, MORE, sw2 ? sw2 : 256);
+    if (sw1 == 0x90 && sw2 == 0x00 && h->command.kase == 4 && (h->state == FIRST || h->state == ENVELOPE_END))
+        return get_response(h, PROBE, 256);
+    /* The command was carried out, and there was nothing to get: its own status stands. */
+    if (h->state == PROBE && bare && sw1 >= 0x64 && sw1 <= 0x6F)
+        return done(h, 0x90, 0x00);
+    /* An error has no data field (ISO/IEC 7816-4, 5.1): what came before it is not the whole answer. */
+    if (sw1 >= 0x64 && sw1 <= 0x6F)
+        h->response_size = 0;
+    return done(h, sw1, sw2);
+}
+
 enum iso7816_apdu_t0_action iso7816_apdu_t0_reply(struct iso7816_apdu_t0 *h, const uint8_t *reply, size_t size)
 {
+    bool retrieves = retrieves_data(h);
     uint8_t sw1, sw2;
-    bool retrieves = h->state == MORE || h->state == PROBE || (h->state == FIRST && h->command.kase == 2);
 
     if (h->state == OVER || size < 2 || size > 256 + 2)
         return fail(h);
@@ -155,16 +187,5 @@ enum iso7816_apdu_t0_action iso7816_apdu_t0_reply(struct iso7816_apdu_t0 *h, con
         return send_segment(h);
     if (retrieves && !keep(h, reply, size - 2))
         return fail(h);
-
-    if (sw1 == 0x61 && h->response_size < h->ne)
-        return get_response(h, MORE, sw2 ? sw2 : 256);
-    if (sw1 == 0x90 && sw2 == 0x00 && h->command.kase == 4 && (h->state == FIRST || h->state == ENVELOPE_END))
-        return get_response(h, PROBE, 256);
-    /* The command was carried out, and there was nothing to get: its own status stands. */
-    if (h->state == PROBE && size == 2 && sw1 >= 0x64 && sw1 <= 0x6F)
-        return done(h, 0x90, 0x00);
-    /* An error has no data field (ISO/IEC 7816-4, 5.1): what came before it is not the whole answer. */
-    if (sw1 >= 0x64 && sw1 <= 0x6F)
-        h->response_size = 0;
-    return done(h, sw1, sw2);
+    return go_on(h, sw1, sw2, size == 2);
 }

@@ -117,14 +117,17 @@ static enum iso7816_atr_result walk(const uint8_t *bytes, size_t size, struct is
         return ISO7816_ATR_TOO_SHORT;
 
     /* Each turn takes at least one of at most 31 characters, so the levels suffice. */
+    //@ loop unroll 32;
     for (y = PRESENT(bytes[1]); y != 0;) {
         struct iso7816_atr_level *level = &atr->level[atr->level_count];
 
+        //@ split y;
         if (next + bit_count[y] > size)
             return ISO7816_ATR_TOO_SHORT;
         atr->level_count++;
         next += bit_count[y];
         y = take_level(level, y, protocol, bytes + next - bit_count[y]);
+        //@ merge y;
         if (level->present & TD) {
             protocol = PROTOCOL(level->td);
             atr->protocols |= (uint16_t)(1u << protocol);
@@ -135,6 +138,7 @@ static enum iso7816_atr_result walk(const uint8_t *bytes, size_t size, struct is
     if (atr->protocols == 0)
         atr->protocols = 1;
 
+    //@ split next;
     atr->historical_count = bytes[1] & 0x0F;
     if (next + atr->historical_count > size) {
         atr->historical_count = 0;
@@ -240,6 +244,7 @@ static struct finding read_levels(struct iso7816_atr *atr, size_t size)
     uint8_t last = 0;
     size_t at = 2;
 
+    //@ loop unroll 31;
     for (size_t i = 0; i < atr->level_count; at += bit_count[atr->level[i].present], i++) {
         const struct iso7816_atr_level *level = &atr->level[i];
 
@@ -285,6 +290,7 @@ size_t iso7816_atr_expected(const uint8_t *bytes, size_t size)
 
     if (size < 2)
         return 2;
+    //@ loop unroll 32;
     for (uint8_t y = PRESENT(bytes[1]); y != 0;) {
         uint8_t td;
 

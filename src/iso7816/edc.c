@@ -65,10 +65,19 @@ uint8_t iso7816_lrc(const uint8_t *bytes, size_t size)
     uint8_t lrc = 0;
     size_t i = 0;
 
+    /*@ loop unroll 34;
+        loop invariant i <= size;
+        loop assigns i, wide;
+        loop variant size - i; */
     for (; size - i >= 8; i += 8)
         wide ^= eight(bytes + i);
+    /*@ loop invariant i <= size;
+        loop assigns i, lrc;
+        loop variant size - i; */
     for (; i < size; i++)
         lrc ^= bytes[i];
+    /*@ loop assigns wide, lrc;
+        loop variant wide; */
     for (; wide != 0; wide >>= 8)
         lrc ^= (uint8_t)wide;
     return lrc;
@@ -76,8 +85,11 @@ uint8_t iso7816_lrc(const uint8_t *bytes, size_t size)
 
 static uint16_t crc(const uint16_t table[256], uint16_t value, const uint8_t *bytes, size_t size)
 {
+    /*@ loop invariant i <= size;
+        loop assigns i, value;
+        loop variant size - i; */
     for (size_t i = 0; i < size; i++)
-        value = (uint16_t)(value >> 8 ^ table[(value ^ bytes[i]) & 0xFF]);
+        value = (uint16_t)(value >> 8 ^ table[(uint8_t)(value ^ bytes[i])]);
     return value;
 }
 

@@ -88,8 +88,7 @@ enum iso7816_pps_result iso7816_pps_check(const struct iso7816_pps *request, con
     return ISO7816_PPS_OK;
 }
 
-/* 9.2: from Fd to Fi and from Dd to Di, by their values, not their indexes. */
-static bool acceptable(const struct iso7816_atr *atr, uint8_t pps1)
+bool iso7816_pps_allows(const struct iso7816_atr *atr, uint8_t pps1)
 {
     uint16_t f = iso7816_f(pps1 >> 4), low = 372, high = atr->f;
     uint8_t d = iso7816_d(pps1 & 0x0F);
@@ -111,7 +110,7 @@ size_t iso7816_pps_answer(const struct iso7816_atr *atr, const uint8_t *request,
     if (atr->specific || pps.protocol == 15 || !(atr->protocols >> pps.protocol & 1))
         return 0;
     *agreed = (struct iso7816_pps){.protocol = pps.protocol, .pps1 = FD_DD};
-    if (pps.has_pps1 && acceptable(atr, pps.pps1)) {
+    if (pps.has_pps1 && iso7816_pps_allows(atr, pps.pps1)) {
         agreed->has_pps1 = true;
         agreed->pps1 = pps.pps1;
     }

@@ -32,6 +32,9 @@ enum iso7816_pps_result iso7816_pps_parse(const uint8_t *bytes, size_t size, str
 /* The reader's side: judge the response to `request` by the rules of 9.3. */
 enum iso7816_pps_result iso7816_pps_check(const struct iso7816_pps *request, const uint8_t *response, size_t size,
                                           struct iso7816_pps *agreed);
+/* Whether a card with this ATR allows a PPS1: F from Fd to Fi and D from Dd to Di, by their values, not their indexes
+ * (9.2). */
+bool iso7816_pps_allows(const struct iso7816_atr *atr, uint8_t pps1);
 /* The card's side: what a card with this ATR answers to a request. Returns the response's size, 0 to stay mute: the
  * request is wrong, asks for a protocol that the ATR does not offer, or the card is in specific mode. PPS1 is echoed
  * when its values lie between Fd, Dd and Fi, Di (9.2), else left out; PPS2 and PPS3 are left out. */

@@ -25,6 +25,10 @@ static const uint8_t reading_ins[] = {0x84, 0xB0, 0xB2, INS_GET_RESPONSE, 0xCA, 
 
 enum iso7816_t0_direction iso7816_t0_direction_of(const uint8_t header[5])
 {
+    /*@ loop unroll 7;
+        loop invariant i <= 7;
+        loop assigns i;
+        loop variant 7 - i; */
     for (size_t i = 0; i < sizeof reading_ins; i++) {
         if (header[1] == reading_ins[i])
             return ISO7816_T0_FROM_CARD;
@@ -88,6 +92,11 @@ static size_t put_held(struct iso7816_t0_card *c)
         return put_status(c, 0, 0x6C, (uint8_t)left);
     if (!c->ack_single)
         c->out[at++] = c->header[1];
+    /*@ loop invariant i <= (c->header[4] ? c->header[4] : 256);
+        loop invariant at == (c->ack_single ? 2 * i : i + 1);
+        loop invariant c->held_at == \at(c->held_at, Pre) + i;
+        loop assigns i, at, c->held_at, c->out[0 .. 511];
+        loop variant 256 - i; */
     for (size_t i = 0; i < wanted(c); i++) {
         if (c->ack_single)
             c->out[at++] = c->header[1] ^ 0xFF;
@@ -119,22 +128,11 @@ static enum iso7816_t0_card_action start_envelope(struct iso7816_t0_card *c)
     return run(c, size);
 }
 
-/* A header has come: 12.2 from the other side. */
-static enum iso7816_t0_card_action start(struct iso7816_t0_card *c, enum iso7816_t0_direction direction)
+/* A command of the card's own: refuse it, or take its data, or run it. */
+static enum iso7816_t0_card_action start_command(struct iso7816_t0_card *c)
 {
     const uint8_t cla = c->header[0], ins = c->header[1];
 
-    c->got = 0;
-    if ((c->repeats && same_header(c)) || (c->holding && ins == INS_GET_RESPONSE))
-        return send(c, c->out, put_held(c), HEADER);
-    c->repeats = false;
-    c->holding = false;
-    c->to_card = direction == ISO7816_T0_TO_CARD;
-    c->envelope = ins == INS_ENVELOPE && INTERINDUSTRY(cla);
-    if (c->envelope) {
-        c->to_card = true;
-        return start_envelope(c);
-    }
     c->envelope_size = 0;
     if (cla == 0xFF)
         return send_status(c, 0x6E, 0x00);
@@ -153,6 +151,22 @@ static enum iso7816_t0_card_action start(struct iso7816_t0_card *c, enum iso7816
     return c->header[4] ? send_ack(c) : run(c, 4);
 }
 
+/* A header has come: 12.2 from the other side. */
+static enum iso7816_t0_card_action start(struct iso7816_t0_card *c, enum iso7816_t0_direction direction)
+{
+    c->got = 0;
+    if ((c->repeats && same_header(c)) || (c->holding && c->header[1] == INS_GET_RESPONSE))
+        return send(c, c->out, put_held(c), HEADER);
+    c->repeats = false;
+    c->holding = false;
+    c->to_card = direction == ISO7816_T0_TO_CARD;
+    c->envelope = c->header[1] == INS_ENVELOPE && INTERINDUSTRY(c->header[0]);
+    if (!c->envelope)
+        return start_command(c);
+    c->to_card = true;
+    return start_envelope(c);
+}
+
 static enum iso7816_t0_card_action take_data(struct iso7816_t0_card *c, uint8_t byte)
 {
     size_t at = c->envelope ? c->envelope_size : 5;
@@ -166,6 +180,12 @@ static enum iso7816_t0_card_action take_data(struct iso7816_t0_card *c, uint8_t 
     return send_status(c, 0x90, 0x00);
 }
 
+static enum iso7816_t0_direction
+which_way(const uint8_t header[5], enum iso7816_t0_direction (*direction)(void *, const uint8_t[5]), void *context)
+{
+    return direction ? direction(context, header) : iso7816_t0_direction_of(header);
+}
+
 enum iso7816_t0_card_action iso7816_t0_card_receive(struct iso7816_t0_card *c, uint8_t byte,
                                                     enum iso7816_t0_direction (*direction)(void *, const uint8_t[5]),
                                                     void *context)
@@ -175,7 +195,7 @@ enum iso7816_t0_card_action iso7816_t0_card_receive(struct iso7816_t0_card *c, u
         c->header[c->got++] = byte;
         if (c->got < sizeof c->header)
             return ISO7816_T0_CARD_RECEIVE;
-        return start(c, direction ? direction(context, c->header) : iso7816_t0_direction_of(c->header));
+        return start(c, which_way(c->header, direction, context));
     case DATA:
         return take_data(c, byte);
     case RUNNING:
@@ -212,7 +232,7 @@ static size_t put_response(struct iso7816_t0_card *c, const uint8_t *response, s
     c->held_sw[1] = response[data + 1];
     c->card_holds = c->held_sw[0] == 0x61;
     if (response != c->held)
-        copy_bytes(c->held, response, data);
+        move_bytes_down(c->held, response, data); /* it may lie further on in the same buffer */
     c->held_size = data;
     c->held_at = 0;
     copy_bytes(c->held_header, c->header, sizeof c->held_header);

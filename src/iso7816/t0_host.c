@@ -54,6 +54,7 @@ enum iso7816_t0_action iso7816_t0_host_start(struct iso7816_t0_host *h, const ui
     if (size > 5 && (tpdu[4] == 0 || size != 5 + (size_t)tpdu[4]))
         return fail(h, ISO7816_T0_BAD_TPDU);
 
+    //@ loop unroll 5;
     for (size_t i = 0; i < 5 && i < size; i++)
         h->header[i] = tpdu[i];
     if (size > 5) {

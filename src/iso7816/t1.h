@@ -49,7 +49,7 @@ enum iso7816_t1_error {
 
 struct iso7816_t1_config {
     enum iso7816_edc edc;
-    uint8_t nad;  /* NAD to send, and to expect back with its halves swapped */
+    uint8_t nad;  /* NAD to send, and to expect back with its halves swapped; 00 for one with two equal addresses */
     uint8_t ifsc; /* of the card, from its ATR: 1 to 254 */
     uint8_t ifsd; /* of the reader: 1 to 254; 32 until S(IFS) has been exchanged */
 };
@@ -72,7 +72,7 @@ struct iso7816_t1_host {
     const uint8_t *command;
     size_t command_size, command_sent, chunk;
     uint32_t wtx_row, idle, restarts;
-    uint8_t state, ns, nr, failures, resynch_tries, ifs_wanted, ifsc;
+    uint8_t state, ns, nr, failures, resynch_tries, ifs_wanted, ifsc, ifsd;
     enum iso7816_t1_error why;         /* of the last failure */
     enum iso7816_t1_error abort_error; /* what an abortion under way will end with */
     bool started, unacknowledged, abort_wanted, dead;
@@ -85,12 +85,20 @@ void iso7816_t1_host_init(struct iso7816_t1_host *h, const struct iso7816_t1_con
  * command is sent again (smclib.md 5.5): a card whose answer was lost may then run it twice. */
 enum iso7816_t1_action iso7816_t1_host_start(struct iso7816_t1_host *h, const uint8_t *command, size_t size,
                                              uint8_t *reply, size_t room);
-/* What came: one block as received (EDC included), or size 0 for nothing in time; parity_ok false when any of its
- * characters was wrong. */
+/*
+ * What came: one block as received (EDC included), or size 0 for nothing in time; parity_ok false when any of its
+ * characters was wrong.
+ *
+ * The caller's duty: before it sends a block it drops what has come meanwhile, and before S(RESYNCH request) it waits
+ * until nothing comes any more. Late or doubled blocks cost time only, as long as they come in the order in which they
+ * were sent; but a response to S(RESYNCH) has no number, so an old one passes for a new one, the sides disagree, and a
+ * block of the next chain may be lost unseen.
+ */
 enum iso7816_t1_action iso7816_t1_host_receive(struct iso7816_t1_host *h, const uint8_t *block, size_t size,
                                                bool parity_ok);
-/* Give up the chain being sent or received: S(ABORT) at the next turn, then ERROR with ABORTED. Without a chain the
- * exchange goes on as if nothing had been said: only chains can be aborted. */
+/* Give up the chain being sent or received: S(ABORT) at the next turn, RESYNCH, then ERROR with ABORTED. Without a
+ * chain the exchange goes on as if nothing had been said: only chains can be aborted. RESYNCH follows the card's ABORT,
+ * too: the standard leaves open which number comes next. */
 void iso7816_t1_host_abort(struct iso7816_t1_host *h);
 
 /* ---- the card's side --------------------------------------------------------------------------------------------- */
@@ -104,7 +112,7 @@ struct iso7816_t1_card {
     struct iso7816_t1_config config;
     const uint8_t *out;
     size_t out_size, out_at, chunk;
-    uint8_t state, ns, nr, failures, ifsd;
+    uint8_t state, ns, nr, failures, ifsd, ifsc;
     uint8_t asked, asked_value; /* PCB and INF of the S(request) that awaits its response; 0: none */
     bool answered, too_long;    /* _answer came before the S(response); the command did not fit */
 };
@@ -126,9 +134,11 @@ enum iso7816_t1_action iso7816_t1_card_answer(struct iso7816_t1_card *c, const u
  * S(request) is out already. _receive returns RECEIVE for its response: the command goes on. */
 enum iso7816_t1_action iso7816_t1_card_wtx(struct iso7816_t1_card *c, uint8_t multiplier);
 /* Announce another IFSC (1 to 254), or abort the chain being sent or received, when the card has the right to send:
- * after _receive or _answer said SEND, in place of that block, or (IFS) while a command runs. After the response to
- * S(IFS) what was replaced is sent; after that to S(ABORT) an R-block gives the right to send back. RECEIVE: not now
- * (an S(response) is not replaced, for instance), and what was to be sent still is. */
+ * after _receive or _answer said SEND, in place of that block, or (IFS) while a command runs; a chain of its own can only
+ * be aborted in place of an I-block. After the response to S(IFS) what was replaced is sent; after that to S(ABORT) an
+ * R-block gives the right to send back. S(IFS request) is repeated once at most (rule 8), then the card is silent until
+ * its response or S(RESYNCH) comes. RECEIVE: not now (an S(response) is not replaced, for instance), and what was to be
+ * sent still is. */
 enum iso7816_t1_action iso7816_t1_card_ifs(struct iso7816_t1_card *c, uint8_t ifsc);
 enum iso7816_t1_action iso7816_t1_card_abort(struct iso7816_t1_card *c);
 

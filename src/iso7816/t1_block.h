@@ -32,6 +32,12 @@ static inline uint8_t swapped_nad(uint8_t nad)
     return (uint8_t)((nad & 0x07) << 4 | (nad >> 4 & 0x07));
 }
 
+/* Two equal addresses are reserved, but for 00, which says that none are used (11.3.2.1). */
+static inline bool nad_is_reserved(uint8_t nad)
+{
+    return (nad & 0x77) != 0 && (nad & 0x07) == (nad >> 4 & 0x07);
+}
+
 /* Take a block apart by the rules of 11.3; an INF longer than ifs makes it BAD. The NAD is left to the caller. */
 struct block t1_block_parse(const uint8_t *bytes, size_t size, bool parity_ok, enum iso7816_edc kind, uint8_t ifs);
 

@@ -6,7 +6,8 @@
 #include "bytes.h"
 #include "t1_block.h"
 
-#define FAILURES_MAX 2u /* rule 7.4.3: two attempts, then silence until something valid comes */
+#define FAILURES_MAX     2u /* rule 7.4.3: two attempts, then silence until something valid comes */
+#define IFS_FAILURES_MAX 1u /* rule 8: S(IFS request) goes once more at most */
 
 enum {
     IDLE,      /* no I-block of ours awaits an acknowledgement; a chain may be coming */
@@ -25,8 +26,9 @@ void iso7816_t1_card_init(struct iso7816_t1_card *c, const struct iso7816_t1_con
         c->config.ifsc = 32;
     if (c->config.ifsd == 0 || c->config.ifsd == 255)
         c->config.ifsd = 32;
-    c->config.nad &= 0x77;
+    c->config.nad = nad_is_reserved(config->nad) ? 0 : config->nad & 0x77;
     c->ifsd = c->config.ifsd;
+    c->ifsc = c->config.ifsc;
 }
 
 static enum iso7816_t1_action send(struct iso7816_t1_card *c, uint8_t pcb, const uint8_t *inf, size_t size)
@@ -76,7 +78,9 @@ static enum iso7816_t1_action send_response(struct iso7816_t1_card *c, const uin
 /* What came was invalid, or not what the state allows. */
 static enum iso7816_t1_action failed(struct iso7816_t1_card *c, enum block_kind kind)
 {
-    if (c->failures == FAILURES_MAX || (c->state == RUNNING && !c->asked))
+    const uint8_t most = c->asked == ISO7816_T1_S_IFS ? IFS_FAILURES_MAX : FAILURES_MAX;
+
+    if (c->failures >= most || (c->state == RUNNING && !c->asked))
         return ISO7816_T1_RECEIVE;
     c->failures++;
     if (c->asked) /* rule 7.3 */
@@ -84,13 +88,21 @@ static enum iso7816_t1_action failed(struct iso7816_t1_card *c, enum block_kind 
     return send_r(c, kind == BLOCK_BAD_EDC ? ISO7816_T1_R_EDC : ISO7816_T1_R_OTHER);
 }
 
-static enum iso7816_t1_action receive_i(struct iso7816_t1_card *c, const struct block *block)
+/* Keep what an I-block brings, or that there is no room for it. */
+static void keep(struct iso7816_t1_card *c, const struct block *block)
 {
-    if (c->state == SENDING && more_to_send(c))
-        return failed(c, BLOCK_BAD);
-    if (block->number != c->nr) /* one that we have: its acknowledgement was lost */
-        return c->state == RECEIVING ? send_r(c, 0) : failed(c, BLOCK_BAD);
+    if (c->too_long || block->size > c->in_room - c->in_size) {
+        c->too_long = true;
+        return;
+    }
+    if (block->size > 0) /* without room there may be no buffer */
+        copy_bytes(c->in + c->in_size, block->inf, block->size);
+    c->in_size += block->size;
+}
 
+/* An I-block with the expected number. */
+static enum iso7816_t1_action take_block(struct iso7816_t1_card *c, const struct block *block)
+{
     c->failures = 0;
     c->nr ^= 1;
     if (c->state == SENDING)
@@ -99,12 +111,7 @@ static enum iso7816_t1_action receive_i(struct iso7816_t1_card *c, const struct 
         c->in_size = 0;
         c->too_long = false;
     }
-    if (block->size > c->in_room - c->in_size)
-        c->too_long = true;
-    if (!c->too_long && block->size > 0) {
-        copy_bytes(c->in + c->in_size, block->inf, block->size);
-        c->in_size += block->size;
-    }
+    keep(c, block);
     c->state = RECEIVING;
     if (block->more)
         return send_r(c, 0);
@@ -113,6 +120,15 @@ static enum iso7816_t1_action receive_i(struct iso7816_t1_card *c, const struct 
     c->state = RUNNING;
     c->answered = false;
     return ISO7816_T1_COMMAND;
+}
+
+static enum iso7816_t1_action receive_i(struct iso7816_t1_card *c, const struct block *block)
+{
+    if (c->state == SENDING && more_to_send(c))
+        return failed(c, BLOCK_BAD);
+    if (block->number != c->nr) /* one that we have: its acknowledgement was lost */
+        return c->state == RECEIVING ? send_r(c, 0) : failed(c, BLOCK_BAD);
+    return take_block(c, block);
 }
 
 /* Whether the last block that went out is an S(response). */
@@ -142,7 +158,7 @@ static enum iso7816_t1_action receive_r(struct iso7816_t1_card *c, const struct 
         return ISO7816_T1_SEND; /* it is still in tx */
     if (c->state != SENDING)    /* rule 7.2: our R-block did not arrive */
         return send_r(c, 0);
-    if (block->number == c->ns) /* rule 7.5: it did not arrive, or not whole */
+    if (block->number == c->ns) /* rule 7.1: it did not arrive, or not whole */
         return send_chunk(c);
     if (!more_to_send(c))
         return send_r(c, 0); /* the reader asks for what follows, but the turn is its own */
@@ -159,12 +175,16 @@ static void forget_all(struct iso7816_t1_card *c)
     c->nr = 0;
     c->asked = 0;
     c->ifsd = c->config.ifsd;
+    /* A reader that forgot what we announced uses the IFSC of the ATR; one that did not may be met as well. */
+    if (c->ifsc < c->config.ifsc)
+        c->ifsc = c->config.ifsc;
     c->in_size = 0;
 }
 
-static void drop_chain(struct iso7816_t1_card *c)
+/* The chain is over (rule 9). When the reader says so it has taken our last block; when we do, we never sent it. */
+static void drop_chain(struct iso7816_t1_card *c, bool taken)
 {
-    if (c->state == SENDING)
+    if (c->state == SENDING && taken)
         c->ns ^= 1;
     c->in_size = 0;
     c->state = IDLE;
@@ -180,7 +200,7 @@ static enum iso7816_t1_action receive_request(struct iso7816_t1_card *c, const s
         c->ifsd = block->inf[0];
         break;
     case ISO7816_T1_S_ABORT:
-        drop_chain(c);
+        drop_chain(c, true);
         break;
     default: /* WTX is ours to ask for */
         return failed(c, BLOCK_BAD);
@@ -199,9 +219,9 @@ static enum iso7816_t1_action receive_response(struct iso7816_t1_card *c, const 
     c->asked = 0;
     c->failures = 0;
     if (asked == ISO7816_T1_S_IFS)
-        c->config.ifsc = c->asked_value;
+        c->ifsc = c->asked_value;
     if (asked == ISO7816_T1_S_ABORT)
-        drop_chain(c);
+        drop_chain(c, false);
     if (c->state == RUNNING)
         return c->answered ? send_response(c, c->out, c->out_size) : ISO7816_T1_RECEIVE;
     return c->state == SENDING ? send_chunk(c) : send_r(c, 0);
@@ -210,10 +230,12 @@ static enum iso7816_t1_action receive_response(struct iso7816_t1_card *c, const 
 enum iso7816_t1_action iso7816_t1_card_receive(struct iso7816_t1_card *c, const uint8_t *block, size_t size,
                                                bool parity_ok)
 {
-    struct block b = t1_block_parse(block, size, parity_ok, c->config.edc, c->config.ifsc);
+    struct block b = t1_block_parse(block, size, parity_ok, c->config.edc, c->ifsc);
 
     if (b.kind == BLOCK_NONE)
         return ISO7816_T1_RECEIVE;
+    if (b.kind > BLOCK_BAD && nad_is_reserved(b.nad))
+        b.kind = BLOCK_BAD;
     if (b.kind <= BLOCK_BAD)
         return failed(c, b.kind);
     c->config.nad = swapped_nad(b.nad);
@@ -248,6 +270,7 @@ static enum iso7816_t1_action ask(struct iso7816_t1_card *c, uint8_t pcb, uint8_
 {
     c->asked = pcb;
     c->asked_value = value;
+    c->failures = 0;
     return send_asked(c);
 }
 
@@ -273,7 +296,8 @@ enum iso7816_t1_action iso7816_t1_card_ifs(struct iso7816_t1_card *c, uint8_t if
 
 enum iso7816_t1_action iso7816_t1_card_abort(struct iso7816_t1_card *c)
 {
-    if (!may_ask(c) || !(c->state == RECEIVING || (c->state == SENDING && more_to_send(c))))
+    /* In a chain of ours an I-block must be what is replaced: only then both sides agree that it was not taken. */
+    if (!may_ask(c) || !(c->state == RECEIVING || (c->state == SENDING && more_to_send(c) && (c->tx[1] & 0x80) == 0)))
         return ISO7816_T1_RECEIVE;
     return ask(c, ISO7816_T1_S_ABORT, 0);
 }

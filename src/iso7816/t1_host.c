@@ -20,7 +20,7 @@ enum {
     RECEIVING, /* a chain comes: R-block sent */
     RESYNCH,   /* S(RESYNCH request) sent */
     ABORTING,  /* S(ABORT request) sent */
-    ABORTED,   /* S(ABORT response) sent: the card gives the right to send back, or answers */
+    ABORTED,   /* S(ABORT response) sent: the card gives the right to send back, then RESYNCH; or it answers */
 };
 
 void iso7816_t1_host_init(struct iso7816_t1_host *h, const struct iso7816_t1_config *config, uint8_t ifsd_wanted)
@@ -30,8 +30,9 @@ void iso7816_t1_host_init(struct iso7816_t1_host *h, const struct iso7816_t1_con
         h->config.ifsc = 32;
     if (h->config.ifsd == 0 || h->config.ifsd == 255)
         h->config.ifsd = 32;
-    h->config.nad &= 0x77; /* bits 8 and 4 are not of the addresses (11.3.2.1) */
+    h->config.nad = nad_is_reserved(config->nad) ? 0 : config->nad & 0x77; /* bits 8 and 4 are no address (11.3.2.1) */
     h->ifsc = h->config.ifsc;
+    h->ifsd = h->config.ifsd;
     h->ifs_wanted = ifsd_wanted == 255 ? 254 : ifsd_wanted;
 }
 
@@ -105,9 +106,14 @@ static enum iso7816_t1_action send_request(struct iso7816_t1_host *h)
     }
 }
 
+/*
+ * After failures, and after every abort: rule 9 does not say whether the last block of an aborted chain counts. When
+ * the sides disagree, the first block of the next chain has the wrong number, an R-block that asks for it again passes
+ * for its acknowledgement (rule 2.2), and it is left out unseen. This leaves no doubt; restart() then ends the exchange.
+ */
 static enum iso7816_t1_action resynchronise(struct iso7816_t1_host *h)
 {
-    /* Rule 7.4.1: before the first valid block there is nothing to go back to. */
+    /* Rule 7.4.1: before the first valid block there is nothing to go back to; rule 6: three attempts at most. */
     if (!h->started || h->resynch_tries == RESYNCH_MAX)
         return die(h, h->why);
     h->resynch_tries++;
@@ -148,6 +154,9 @@ static enum iso7816_t1_action restart(struct iso7816_t1_host *h)
     /* A card that forgot what it announced has the IFSC of its ATR, one that did not takes less as well. */
     if (h->ifsc > h->config.ifsc)
         h->ifsc = h->config.ifsc;
+    /* Likewise it may send as much as at first. */
+    if (h->ifsd < h->config.ifsd)
+        h->ifsd = h->config.ifsd;
     h->resynch_tries = 0;
     if (h->abort_error != ISO7816_T1_NO_ERROR)
         return end(h, h->abort_error);
@@ -167,6 +176,17 @@ static enum iso7816_t1_action begin_abort(struct iso7816_t1_host *h, enum iso781
     return send_request(h);
 }
 
+/* Keep what an I-block brings; false when there is no room for it. */
+static bool keep(struct iso7816_t1_host *h, const struct block *block)
+{
+    if (block->size > h->room - h->reply_size)
+        return false;
+    if (block->size > 0) /* without room there may be no buffer */
+        copy_bytes(h->reply + h->reply_size, block->inf, block->size);
+    h->reply_size += block->size;
+    return true;
+}
+
 /* An I-block with the expected number. */
 static enum iso7816_t1_action take_answer(struct iso7816_t1_host *h, const struct block *block)
 {
@@ -174,13 +194,10 @@ static enum iso7816_t1_action take_answer(struct iso7816_t1_host *h, const struc
     h->nr ^= 1;
     h->state = RECEIVING;
     h->failures = 0;
-    if (block->size > h->room - h->reply_size)
+    if (!keep(h, block))
         return block->more ? begin_abort(h, ISO7816_T1_NO_ROOM) : end(h, ISO7816_T1_NO_ROOM);
-    if (block->size > 0) {
+    if (block->size > 0)
         progress(h);
-        copy_bytes(h->reply + h->reply_size, block->inf, block->size);
-        h->reply_size += block->size;
-    }
     if (!block->more)
         return end(h, ISO7816_T1_NO_ERROR);
     if (h->abort_wanted)
@@ -201,10 +218,8 @@ static enum iso7816_t1_action receive_r(struct iso7816_t1_host *h, const struct 
 {
     bool more = h->state == SENDING && h->command_size - h->command_sent > h->chunk;
 
-    if (h->state == ABORTED) { /* the card gives the right to send back; N(R) says where it stands */
-        h->ns = block->number;
-        return end(h, h->abort_error);
-    }
+    if (h->state == ABORTED) /* the card gives the right to send back */
+        return resynchronise(h);
     if (more && block->number != h->ns) { /* rule 2.2: acknowledged */
         progress(h);
         acknowledged(h);
@@ -212,7 +227,7 @@ static enum iso7816_t1_action receive_r(struct iso7816_t1_host *h, const struct 
         return h->abort_wanted ? begin_abort(h, ISO7816_T1_ABORTED) : send_next(h);
     }
     h->why = ISO7816_T1_BAD_BLOCK;
-    if (h->state == SENDING && block->number == h->ns) /* rule 7.5: the card wants this block again */
+    if (h->state == SENDING && block->number == h->ns) /* rule 7.1: the card wants this block again */
         return try_again(h) ? send_chunk(h) : resynchronise(h);
     if (h->state == RECEIVING) /* rule 7.2: our R-block did not arrive */
         return try_again(h) ? send_r(h, 0) : resynchronise(h);
@@ -251,10 +266,10 @@ static enum iso7816_t1_action receive_response(struct iso7816_t1_host *h, const 
     if (h->state == RESYNCH && block->pcb == (ISO7816_T1_S_RESYNCH | ISO7816_T1_S_RESPONSE))
         return restart(h);
     if (h->state == ABORTING && block->pcb == (ISO7816_T1_S_ABORT | ISO7816_T1_S_RESPONSE))
-        return end(h, h->abort_error);
+        return resynchronise(h);
     if (h->state == IFS && block->pcb == (ISO7816_T1_S_IFS | ISO7816_T1_S_RESPONSE) && block->inf[0] == h->ifs_wanted) {
         progress(h);
-        h->config.ifsd = h->ifs_wanted;
+        h->ifsd = h->ifs_wanted;
         h->ifs_wanted = 0;
         return send_next(h);
     }
@@ -296,7 +311,7 @@ enum iso7816_t1_action iso7816_t1_host_receive(struct iso7816_t1_host *h, const 
     if (h->state == IDLE)
         return end(h, h->error);
     h->wtx = 0;
-    b = t1_block_parse(block, size, parity_ok, h->config.edc, h->config.ifsd);
+    b = t1_block_parse(block, size, parity_ok, h->config.edc, h->ifsd);
     if (b.kind > BLOCK_BAD && b.nad != swapped_nad(h->config.nad))
         b.kind = BLOCK_BAD;
     if (b.kind <= BLOCK_BAD)

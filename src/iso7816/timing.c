@@ -10,10 +10,16 @@ static uint64_t divide_up(uint64_t a, uint64_t b)
     return (a + b - 1) / b;
 }
 
+/* Reserved indexes have no value: then the default one counts. */
+static uint64_t or_else(uint64_t value, uint64_t otherwise)
+{
+    return value != 0 ? value : otherwise;
+}
+
 /* 8.3: GT = 12 etu + R * N / f, where R = F / D, or Fi / Di when T=15 is in the ATR; N = 255 means the least. */
 static uint32_t guard_time(const struct iso7816_atr *atr, uint8_t protocol, uint64_t f, uint64_t d)
 {
-    uint64_t fi = atr->f ? atr->f : FD, di = atr->d ? atr->d : 1;
+    uint64_t fi = or_else(atr->f, FD), di = or_else(atr->d, 1);
 
     if (atr->n == 255)
         return protocol == 1 ? 11 : 12;
@@ -25,13 +31,13 @@ static uint32_t guard_time(const struct iso7816_atr *atr, uint8_t protocol, uint
 void iso7816_timing(const struct iso7816_atr *atr, uint8_t protocol, uint8_t fi, uint8_t di, uint32_t f_khz,
                     struct iso7816_timing *timing)
 {
-    uint64_t f = iso7816_f(fi) ? iso7816_f(fi) : FD, d = iso7816_d(di) ? iso7816_d(di) : 1;
-    uint64_t divisor = d * (f_khz ? f_khz : 1); /* one etu is f / divisor milliseconds (7.1) */
+    uint64_t f = or_else(iso7816_f(fi), FD), d = or_else(iso7816_d(di), 1);
+    uint64_t divisor = d * or_else(f_khz, 1); /* one etu is f / divisor milliseconds (7.1) */
     uint64_t etu_mega = f * 1000000;
 
     timing->etu_ns = divide_up(etu_mega, divisor);
     timing->gt_etu = guard_time(atr, protocol, f, d);
-    timing->wwt_etu = divide_up((uint64_t)atr->wi * 960 * (atr->f ? atr->f : FD) * d, f);
+    timing->wwt_etu = divide_up((uint64_t)atr->wi * 960 * or_else(atr->f, FD) * d, f);
     timing->cwt_etu = 11 + ((uint64_t)1 << (atr->cwi & 0x0F));
     timing->bwt_etu = 11 + divide_up(((uint64_t)960 << (atr->bwi & 0x0F)) * FD * d, f);
     timing->bgt_etu = 22;
