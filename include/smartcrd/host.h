@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the POSIX host offers to the library and to drivers beyond wdm.h: it keeps the last error and the journal of a
- * reader. On Windows there is no such host, and every function here does nothing (inline), so that sources that call
- * them build for both.
+ * reader, and its time can be simulated. On Windows there is no such host, and every function here does nothing
+ * (inline), so that sources that call them build for both.
  *
- * Threads: any, at IRQL <= DISPATCH_LEVEL, while the caller owns the request (before it is completed).
+ * Threads: any, at IRQL <= DISPATCH_LEVEL, while the caller owns the request (before it is completed), unless a function
+ * says otherwise.
  */
 #ifndef SMARTCRD_HOST_H
 #define SMARTCRD_HOST_H
@@ -41,6 +42,14 @@ static __inline void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTi
     (void)Retransmissions;
     (void)WaitingTimeExtensions;
 }
+static __inline PVOID host_world_begins(VOID)
+{
+    return NULL;
+}
+static __inline VOID host_world_ends(PVOID World)
+{
+    (void)World;
+}
 
 #else
 
@@ -70,6 +79,15 @@ void host_step(PIRP Irp, enum host_layer Layer, const char *Format, ...) HOST_PR
 
 /* Add to the journal's counts of retransmissions and waiting time extensions of this operation. Irp may be NULL. */
 void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTimeExtensions);
+
+/*
+ * A driver or a card is going to have something at work that the host does not know of: a thread that was not made with
+ * PsCreateSystemThread, a peer. Until host_world_ends, which takes what this returned, a clock of simulated time
+ * (smartcrd_advance) goes no faster than real time; in real time nothing happens. To be called inside the host, the end
+ * on any thread while the host is there; both at PASSIVE_LEVEL, holding no lock.
+ */
+PVOID host_world_begins(VOID);
+VOID host_world_ends(PVOID World);
 
 #endif
 #endif

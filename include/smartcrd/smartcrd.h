@@ -10,7 +10,7 @@
  * outlive its handles; a handle must not be used by a thread after another has called smartcrd_close on it.
  *
  * Statuses are NTSTATUS values (ntstatus.h); smartcrd_status_name turns one into words. Sizes are bytes, timeouts
- * milliseconds; SMARTCRD_NO_TIMEOUT waits for ever.
+ * milliseconds of the context's clock; SMARTCRD_NO_TIMEOUT waits for ever.
  */
 #ifndef SMARTCRD_SMARTCRD_H
 #define SMARTCRD_SMARTCRD_H
@@ -41,6 +41,8 @@ struct smartcrd_options {
     uint32_t abandon_ms;      /* how long a cancelled request may stay with its driver before its caller gets the
                                  completion all the same; 0 means the default, 10 */
     uint32_t journal_entries; /* operations remembered for each reader, a power of two; 0 means the default, 64 */
+    uint32_t simulated_time;  /* not 0: the context's clock is simulated, see smartcrd_advance; 0 means real time */
+    uint32_t reserved;        /* 0 */
 };
 
 /* Create a context. options may be NULL. STATUS_SUCCESS, STATUS_INVALID_PARAMETER, STATUS_INSUFFICIENT_RESOURCES. */
@@ -51,6 +53,51 @@ NTSTATUS smartcrd_create(const struct smartcrd_options *options, struct smartcrd
  * Returns when every driver has returned from every routine (a driver that sleeps is waited for). NULL does nothing.
  */
 void smartcrd_destroy(struct smartcrd *context);
+
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+/* Nanoseconds of the clock that the context's timers, deadlines and journal go by: the system's monotonic clock, or the
+ * simulated one, which begins at 1000000000. Any thread; never waits. */
+uint64_t smartcrd_now(const struct smartcrd *context);
+
+/*
+ * Simulated time, for tests: in a context of smartcrd_options.simulated_time the clock stands still while anything
+ * happens, and jumps to the next timer when nothing else can happen. A card that is mute for a second costs no time,
+ * every wait ends exactly when it is due, and a program of one thread leaves the same journal, bit by bit, on each run.
+ *
+ * Who moves the clock: a call that waits (smartcrd_control and the typed requests, smartcrd_reap with a timeout,
+ * smartcrd_close, smartcrd_remove_reader, smartcrd_destroy), a driver that waits (KeWaitForSingleObject,
+ * KeDelayExecutionThread; KeStallExecutionProcessor moves it by what it stalls), and smartcrd_advance. There is no clock
+ * thread: timers, DPCs and deadlines run on the threads that wait. Any number may wait at once; one of them moves the
+ * clock. A wait without a limit sleeps as ever when no timer is set, until somebody acts. What is due at the present
+ * moment is run before a call returns.
+ *
+ * What does not move it: poll and the like on smartcrd_fd, smartcrd_reap that only looks, queries, and a driver that
+ * spins until KeQueryInterruptTime changes, which spins for ever. Between calls the clock stands still; a thread of the
+ * program that is in no call of the context does not count, so a wait does not hold on for what it may do next.
+ *
+ * Threads at work inside the context count: no wait moves the clock on past them. These are calls of other threads that
+ * do not wait themselves, and drivers and cards with threads and worlds of their own (a driver that blocks in a system
+ * call, cards of the kinds vpcd and cac). They are not in simulated time: as long as one of them neither ends nor waits
+ * in the ways above, the clock goes no faster than real time, and may lag a second behind it at each timer. So a wait for
+ * them can still run into its deadline, at the real price, and never sooner.
+ */
+
+/*
+ * Move the clock of a context with simulated time to its next timer, or by limit_ns when that is nearer (or when no
+ * timer is set), and run all that is due then on this thread. When something is due already, that is run and the clock
+ * stays.
+ *
+ * limit_ns   rounded down to 100 ns, the kernel's unit; UINT64_MAX: to the next timer, nowhere when none is set
+ * passed_ns  receives by how much the clock has moved, also when another thread moved it meanwhile, and maybe further;
+ *            may be NULL
+ *
+ * Returns whether anything ran. false, and nothing happens, in a context with real time. To let a span of time pass (a
+ * multiple of 100 ns), call it with what is left of the span until that is nothing.
+ *
+ * Any thread, any number at once; the caller holds no lock that another thread needs to leave a call of this context.
+ */
+bool smartcrd_advance(struct smartcrd *context, uint64_t limit_ns, uint64_t *passed_ns);
 
 /* ---- drivers and readers ----------------------------------------------------------------------------------------- */
 
@@ -260,7 +307,7 @@ struct smartcrd_journal_entry {
     NTSTATUS late;     /* what the driver said after the request had been left with it; STATUS_PENDING: nothing (yet) */
     enum smartcrd_layer layer;                   /* who decided */
     char step[96];                               /* in words, may be empty */
-    uint64_t submitted_ns, started_ns, ended_ns; /* monotonic clock; started 0 when it never reached the driver */
+    uint64_t submitted_ns, started_ns, ended_ns; /* of smartcrd_now; started 0 when it never reached the driver */
     uint32_t bytes_in, bytes_out;
     uint32_t retransmissions;
     uint32_t waiting_time_extensions;

@@ -83,6 +83,8 @@ struct card_kind {
     VOID (*describe)(struct card *card, char *text, ULONG size);
     /* Milliseconds that the answer to the last command takes (a script's `wait`); may be NULL: none. */
     ULONG (*delay_ms)(struct card *card);
+    /* It has threads or a peer that the host knows nothing of (host_world_begins): real time counts while it is in. */
+    BOOLEAN own_world;
 };
 
 struct card {
@@ -111,7 +113,7 @@ BOOLEAN card_hex(const char *text, ULONG text_length, UCHAR *bytes, ULONG *lengt
 BOOLEAN card_number(const char *text, ULONG text_length, ULONG max, ULONG *number);
 
 /* Whether every key of the line is one of `keys` (ended by NULL) or one of the reader's own (atr, crc,
- * pps). FALSE: `why` says which is not. */
+ * fastest, pps, warm), and comes once. FALSE: `why` says which does not. */
 BOOLEAN card_options_known(const struct card_options *options, const char *const *keys, char *why, ULONG why_size);
 
 /* Text in a buffer of fixed size: always NUL-terminated, cut where it does not fit. */

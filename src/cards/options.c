@@ -105,24 +105,26 @@ BOOLEAN card_option_text(const struct card_options *options, const char *key, co
 
 BOOLEAN card_options_known(const struct card_options *options, const char *const *keys, char *why, ULONG why_size)
 {
-    static const char *const readers_own[] = {"atr", "crc", "pps"};
+    static const char *const readers_own[] = {"atr", "crc", "fastest", "pps", "warm"};
     struct card_text text;
     struct word word;
     ULONG at = 0;
     ULONG i;
 
     while (next_word(options->line, options->line_length, &at, &word)) {
-        BOOLEAN known = FALSE;
+        const char *known = NULL;
+        const char *first = word.value; /* of that key */
+        ULONG length;
 
-        for (i = 0; !known && i < sizeof readers_own / sizeof readers_own[0]; i++) {
-            known = equal(word.key, word.key_length, readers_own[i]);
+        for (i = 0; known == NULL && i < sizeof readers_own / sizeof readers_own[0]; i++) {
+            known = equal(word.key, word.key_length, readers_own[i]) ? readers_own[i] : NULL;
         }
-        for (i = 0; !known && keys[i] != NULL; i++) {
-            known = equal(word.key, word.key_length, keys[i]);
+        for (i = 0; known == NULL && keys[i] != NULL; i++) {
+            known = equal(word.key, word.key_length, keys[i]) ? keys[i] : NULL;
         }
-        if (!known) {
+        if (known == NULL || (card_option(options, known, &first, &length) && first != word.value)) {
             card_text_begin(&text, why, why_size);
-            card_text_add(&text, "there is no option ");
+            card_text_add(&text, known == NULL ? "there is no option " : "given twice: ");
             card_text_bytes(&text, word.key, word.key_length < 40 ? word.key_length : 40);
             return FALSE;
         }

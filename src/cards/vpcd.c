@@ -352,4 +352,5 @@ const struct card_kind card_vpcd = {
     .command = vpcd_command,
     .direction = vpcd_direction,
     .describe = vpcd_describe,
+    .own_world = TRUE,
 };

@@ -55,7 +55,7 @@ struct cli {
     unsigned readers_wanted;
     const char *cards[CLI_CARDS];
     size_t card_count;
-    bool as_json, verbose, keep_going, show_pins;
+    bool as_json, verbose, keep_going, show_pins, simulated_time;
     bool colour, interactive;
     /* readers */
     struct smartcrd *context;
@@ -156,7 +156,7 @@ void cli_json_entry(struct json *json, const struct smartcrd_journal_entry *entr
 /* "POWER cold"; the control code without its prefix, and the minor code in words. */
 const char *cli_operation_words(const struct smartcrd_journal_entry *entry, char *text, size_t size);
 
-uint64_t cli_now_ns(void);
+uint64_t cli_now_ns(void); /* real time, with --simulated-time as well */
 
 /* ---- args.c ---- */
 
@@ -186,6 +186,8 @@ void interrupt_clear(void);
 int interrupt_fd(void);
 /* Sleep; returns early, with false, when SIGINT comes. */
 bool interrupt_sleep(uint32_t milliseconds);
+/* Let that much of the readers' time pass; returns early, with false, when SIGINT comes. */
+bool cli_sleep(struct cli *cli, uint32_t milliseconds);
 /* While a handle is known here, SIGINT cancels all it has in flight. false: too many. */
 bool interrupt_know(struct smartcrd_handle *handle);
 void interrupt_forget(struct smartcrd_handle *handle);

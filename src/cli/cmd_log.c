@@ -67,13 +67,20 @@ struct watched {
     bool gone;
 };
 
-static void stamp(char *text, size_t size)
+/* The time of day, or what the simulated clock has come to. */
+static void stamp(const struct cli *cli, char *text, size_t size)
 {
     struct timespec now;
     struct tm parts;
     char seconds[16];
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &parts);
+    if (cli->simulated_time) {
+        uint64_t ns = smartcrd_now(cli->context);
+        now = (struct timespec){.tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u)};
+        gmtime_r(&now.tv_sec, &parts);
+    } else {
+        clock_gettime(CLOCK_REALTIME, &now);
+        localtime_r(&now.tv_sec, &parts);
+    }
     strftime(seconds, sizeof seconds, "%H:%M:%S", &parts);
     snprintf(text, size, "%s.%03ld", seconds, now.tv_nsec / 1000000);
 }
@@ -82,7 +89,7 @@ static void stamp(char *text, size_t size)
 static void begin_event(struct cli *cli, struct json *json, const struct watched *watched, const char *event)
 {
     char when[32];
-    stamp(when, sizeof when);
+    stamp(cli, when, sizeof when);
     cli_say(cli, "%s%s%s  %-10s ", cli_on(cli, CLI_DIM), when, cli_off(cli), watched->reader->name);
     json_open(json, NULL, '{');
     json_string(json, "event", event);
@@ -173,6 +180,12 @@ static int open_watched(struct cli *cli, int argc, char **argv, struct watched *
     return code;
 }
 
+/* Until the next look. Simulated time that ends nowhere goes on as fast as the real one. */
+static bool let_pass(struct cli *cli, bool for_ever)
+{
+    return (!for_ever || !cli->simulated_time || interrupt_sleep(POLL_MS)) && cli_sleep(cli, POLL_MS);
+}
+
 int cmd_watch(struct cli *cli, int argc, char **argv)
 {
     uint32_t ms = SMARTCRD_NO_TIMEOUT;
@@ -187,15 +200,15 @@ int cmd_watch(struct cli *cli, int argc, char **argv)
     if (cli->checking)
         return CLI_OK;
     code = open_watched(cli, argc, argv, &list, &count);
-    end = ms == SMARTCRD_NO_TIMEOUT ? UINT64_MAX : cli_now_ns() + (uint64_t)ms * 1000000u;
+    end = ms == SMARTCRD_NO_TIMEOUT ? UINT64_MAX : smartcrd_now(cli->context) + (uint64_t)ms * 1000000u;
     for (size_t i = 0; code == CLI_OK && i < count; i++)
         look_at_state(cli, &json, &list[i], true);
-    while (code == CLI_OK && interrupt_sleep(POLL_MS)) {
+    while (code == CLI_OK && let_pass(cli, end == UINT64_MAX)) {
         for (size_t i = 0; i < count; i++) {
             look_at_journal(cli, &json, &list[i]);
             look_at_state(cli, &json, &list[i], false);
         }
-        if (cli_now_ns() >= end)
+        if (smartcrd_now(cli->context) >= end)
             break;
     }
     json_free(&json);

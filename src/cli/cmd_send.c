@@ -64,7 +64,7 @@ static int say_reply(struct cli *cli, const uint8_t *reply, size_t size, uint64_
 static int send_now(struct cli *cli, const struct send *send, size_t size)
 {
     size_t reply_size = CLI_RESPONSE_MAX;
-    uint64_t begin = cli_now_ns();
+    uint64_t begin = smartcrd_now(cli->context);
     NTSTATUS status;
     if (send->raw)
         status = smartcrd_transmit(cli->reader->handle, send->command, size, send->reply, &reply_size, send->timeout);
@@ -72,7 +72,7 @@ static int send_now(struct cli *cli, const struct send *send, size_t size)
         status = smartcrd_apdu(cli->reader->handle, send->command, size, send->reply, &reply_size, send->timeout);
     if (!NT_SUCCESS(status))
         return cli_failed(cli, status);
-    return say_reply(cli, send->reply, reply_size, cli_now_ns() - begin, send->expect);
+    return say_reply(cli, send->reply, reply_size, smartcrd_now(cli->context) - begin, send->expect);
 }
 
 static uint32_t selected_protocol(struct cli *cli)

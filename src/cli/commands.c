@@ -59,22 +59,28 @@ static const struct cli_command commands[] = {
      "script       answers as the text of --file says\n"
      "vpcd         a card simulator over the network: port=N bind=ADDRESS portfile=PATH, or connect=HOST:PORT\n"
      "cac          libcacard's card: db=DIR, the NSS database with its certificates\n"
-     "and for all: atr=HEX, another answer to reset; pps=agree|default|mute; crc=microsoft|iso. smartcrd-vreader(7) "
-     "says more.\n"
+     "and for all: atr=HEX, another answer to reset, warm=HEX, to a warm one; pps=agree|default|mute; fastest=F/D;\n"
+     "crc=microsoft|iso. smartcrd-vreader(7) says more.\n"
      "--file       the card's text, such as a script\n"
      "--queued     through the reader, as an operation that waits for its turn; else at once, as a hand at the slot",
      true, cmd_insert},
     {"remove", "[--queued]", "take the card out of the virtual reader", "--queued     see insert", true, cmd_remove},
-    {"fault", "none|mute|remove|edc|parity|wtx|late [OPTION=VALUE]... [--queued]",
-     "make the next exchanges of the virtual reader go wrong",
+    {"fault", "NAME [OPTION=VALUE]... [--queued]", "make the next exchanges of the virtual reader go wrong",
      "none         disarm everything\n"
      "mute         the card no longer answers\n"
-     "remove when=before|during|after [byte=N]    the card leaves around the next exchange\n"
-     "edc byte=N [to=card|reader] [on=exchange|atr|pps]      byte N of the next block is wrong, so is its checksum\n"
-     "parity byte=N [to=card|reader] [on=exchange|atr|pps]   character N arrives with a parity error\n"
+     "remove when=before|during|after [byte=N] [to=card|reader]    the card leaves around the next exchange\n"
      "wtx          the card asks for more waiting time for ever\n"
-     "late ms=N    the next answer starts N milliseconds late\n"
-     "and for all but none: count=N (how often, 0 for ever, else 1), skip=N (exchanges to leave alone first).",
+     "late ms=N|us=N                the next answer starts so much later\n"
+     "edc byte=N                    byte N of the next block is wrong, so is its checksum\n"
+     "parity byte=N                 character N arrives with a parity error\n"
+     "alter byte=N xor=HH|value=HH [edc=mend|leave]    byte N is another one, and the checksum fits\n"
+     "replace hex=HH.. [edc=mend|leave]                another block comes instead\n"
+     "cut byte=N                    character N and what follows does not come\n"
+     "extra hex=HH.. [byte=N]       these come too, before character N or behind the last\n"
+     "delay byte=N us=N|ms=N        character N comes so much later than the one before it\n"
+     "duplicate                     the block comes again, in place of the next one\n"
+     "and from edc on: to=card|reader (else reader), on=exchange|atr|pps (else exchange);\n"
+     "for all but none: count=N (how often, 0 for ever, else 1), skip=N (how many to leave alone first).",
      true, cmd_fault},
     {"sleep", "MS", "wait that many milliseconds", NULL, false, cmd_sleep},
     {"demo", "[--card fs|cac] [--db DIR] [--pin PIN] [--out DIR]",
@@ -161,7 +167,7 @@ int cmd_sleep(struct cli *cli, int argc, char **argv)
     if (!number_parse(argv[1], 0, UINT32_MAX, &ms))
         return cli_complain(cli, CLI_USAGE, "\"%s\" is no number of milliseconds", argv[1]);
     if (!cli->checking)
-        interrupt_sleep((uint32_t)ms);
+        cli_sleep(cli, (uint32_t)ms);
     return CLI_OK;
 }
 

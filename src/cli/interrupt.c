@@ -112,6 +112,19 @@ bool interrupt_sleep(uint32_t milliseconds)
     return false;
 }
 
+bool cli_sleep(struct cli *cli, uint32_t milliseconds)
+{
+    uint64_t left = (uint64_t)milliseconds * 1000000u, passed;
+    bool ran = true;
+    if (!cli->simulated_time)
+        return interrupt_sleep(milliseconds);
+    while (cli->context && !interrupt_seen() && (ran || left > 0)) {
+        ran = smartcrd_advance(cli->context, left, &passed);
+        left = passed < left ? left - passed : 0;
+    }
+    return !interrupt_seen();
+}
+
 bool interrupt_know(struct smartcrd_handle *handle)
 {
     bool room;

@@ -21,6 +21,7 @@ static void usage(FILE *file)
           "      --driver NAME     the readers' driver: vreader, or the path of a shared object, with a slash in it\n"
           "      --readers N       how many readers to begin with (1)\n"
           "      --card \"KIND ...\"  insert a card; the first --card is for the first reader, and so on\n"
+          "      --simulated-time  wait for nothing: the clock jumps to whatever happens next\n"
           "      --show-pins       show the data of PIN commands, which is left out otherwise\n"
           "      --json            one JSON object for each command, on a line of its own\n"
           "  -v, --verbose         show each operation's journal entry too\n"
@@ -32,7 +33,15 @@ static void usage(FILE *file)
           file);
 }
 
-enum { OPTION_DRIVER = 256, OPTION_READERS, OPTION_CARD, OPTION_JSON, OPTION_SHOW_PINS, OPTION_VERSION };
+enum {
+    OPTION_DRIVER = 256,
+    OPTION_READERS,
+    OPTION_CARD,
+    OPTION_JSON,
+    OPTION_SHOW_PINS,
+    OPTION_SIMULATED,
+    OPTION_VERSION
+};
 
 /* Returns CLI_OK to go on, or -1 when all is done already. */
 static int read_options(struct cli *cli, int argc, char **argv, const char **script)
@@ -45,6 +54,7 @@ static int read_options(struct cli *cli, int argc, char **argv, const char **scr
         {"card", required_argument, NULL, OPTION_CARD},
         {"json", no_argument, NULL, OPTION_JSON},
         {"show-pins", no_argument, NULL, OPTION_SHOW_PINS},
+        {"simulated-time", no_argument, NULL, OPTION_SIMULATED},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
@@ -70,6 +80,9 @@ static int read_options(struct cli *cli, int argc, char **argv, const char **scr
             break;
         case OPTION_SHOW_PINS:
             cli->show_pins = true;
+            break;
+        case OPTION_SIMULATED:
+            cli->simulated_time = true;
             break;
         case OPTION_DRIVER:
             cli->driver = optarg;

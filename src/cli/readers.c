@@ -85,7 +85,8 @@ struct smartcrd_reader_info *cli_list(struct cli *cli, size_t *count)
 
 int cli_start(struct cli *cli)
 {
-    struct smartcrd_options options = {.size = sizeof options, .journal_entries = CLI_JOURNAL};
+    struct smartcrd_options options = {
+        .size = sizeof options, .journal_entries = CLI_JOURNAL, .simulated_time = cli->simulated_time};
     struct smartcrd_reader_info *infos = NULL;
     size_t count;
     NTSTATUS status;

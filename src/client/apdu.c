@@ -13,9 +13,9 @@
 #include <string.h>
 
 /* What is left of the time for the whole exchange. */
-static uint32_t time_left(uint64_t until)
+static uint32_t time_left(struct smartcrd *context, uint64_t until)
 {
-    uint64_t now = nt_now();
+    uint64_t now = nt_time(context->host);
     uint64_t left;
 
     if (until == PARK_FOR_EVER)
@@ -36,7 +36,8 @@ static NTSTATUS exchange_t0(struct smartcrd_handle *handle, const uint8_t *comma
     *reply_size = 0;
     while (NT_SUCCESS(status) && action == ISO7816_APDU_T0_SEND) {
         size_t answer_size = sizeof(answer);
-        status = request_transmit(handle, apdu.tpdu, apdu.tpdu_size, answer, &answer_size, time_left(until), &apdu);
+        status = request_transmit(handle, apdu.tpdu, apdu.tpdu_size, answer, &answer_size,
+                                  time_left(handle->context, until), &apdu);
         if (NT_SUCCESS(status))
             action = iso7816_apdu_t0_reply(&apdu, answer, answer_size);
     }
@@ -55,16 +56,19 @@ NTSTATUS smartcrd_apdu(struct smartcrd_handle *handle, const uint8_t *command, s
 {
     uint32_t protocol = 0;
     size_t protocol_size = sizeof(protocol);
+    struct nt_held before;
     NTSTATUS status;
 
     if (!handle || !reply_size || (!command && size > 0) || (!reply && *reply_size > 0))
         return STATUS_INVALID_PARAMETER;
+    before = context_hold(handle->context); /* one call: nobody moves the clock between its exchanges */
     handle_enter(handle);
     status = smartcrd_attribute(handle, SCARD_ATTR_CURRENT_PROTOCOL_TYPE, &protocol, &protocol_size);
     if (NT_SUCCESS(status) && protocol_size == sizeof(protocol) && protocol == SCARD_PROTOCOL_T0)
-        status = exchange_t0(handle, command, size, reply, reply_size, park_until(timeout_ms));
+        status = exchange_t0(handle, command, size, reply, reply_size, park_until(handle->context, timeout_ms));
     else /* T=1, or no protocol, which the library refuses with the right status */
         status = smartcrd_transmit(handle, command, size, reply, reply_size, timeout_ms);
     handle_leave(handle);
+    context_release(before);
     return status;
 }

@@ -6,10 +6,14 @@ NTSTATUS smartcrd_cancel(struct smartcrd_handle *handle, uint64_t id)
 {
     NTSTATUS status = STATUS_NOT_FOUND;
     uint32_t before = OP_ENDED;
+    struct smartcrd *context;
+    struct nt_held held;
     struct op *op;
 
     if (!handle || id == 0)
         return STATUS_NOT_FOUND;
+    context = handle->context;
+    held = context_hold(context);
     pthread_mutex_lock(&handle->lock);
     op = table_find(handle, id);
     if (op) {
@@ -18,16 +22,18 @@ NTSTATUS smartcrd_cancel(struct smartcrd_handle *handle, uint64_t id)
         status = op_won(before) || (before & OP_CLAIM) == OP_CANCEL ? STATUS_SUCCESS : STATUS_ALREADY_COMPLETE;
     }
     pthread_mutex_unlock(&handle->lock);
-    if (!op)
-        return status;
     if (op_won(before))
         op_claimed(op, before);
-    op_unref(op);
+    if (op)
+        op_unref(op);
+    context_release(held);
     return status;
 }
 
 size_t handle_claim_all(struct smartcrd_handle *handle, uint32_t claim)
 {
+    struct smartcrd *context = handle->context;
+    struct nt_held held = context_hold(context);
     struct op *won = NULL;
     size_t count = 0;
 
@@ -52,6 +58,7 @@ size_t handle_claim_all(struct smartcrd_handle *handle, uint32_t claim)
         op_claimed(op, op->claim_before);
         op_unref(op);
     }
+    context_release(held);
     return count;
 }
 

@@ -163,7 +163,7 @@ static NTSTATUS take(struct smartcrd_handle *handle, uint64_t id, struct op **op
 static NTSTATUS reap(struct smartcrd_handle *handle, uint64_t id, struct smartcrd_completion *completion,
                      uint32_t timeout_ms)
 {
-    uint64_t until = timeout_ms == 0 ? 0 : park_until(timeout_ms);
+    uint64_t until = timeout_ms == 0 ? 0 : park_until(handle->context, timeout_ms);
     bool in_time = timeout_ms != 0;
     bool wake = false;
     struct op *op;
@@ -177,7 +177,7 @@ static NTSTATUS reap(struct smartcrd_handle *handle, uint64_t id, struct smartcr
         uint32_t seen = atomic_load_explicit(&handle->signal, memory_order_relaxed);
         handle->sleepers++;
         pthread_mutex_unlock(&handle->lock);
-        in_time = park_wait(&handle->signal, seen, until);
+        in_time = park_wait(handle->context, &handle->signal, seen, until);
         pthread_mutex_lock(&handle->lock);
         handle->sleepers--;
     }
@@ -186,7 +186,7 @@ static NTSTATUS reap(struct smartcrd_handle *handle, uint64_t id, struct smartcr
         wake = handle_touch(handle);
     pthread_mutex_unlock(&handle->lock);
     if (wake)
-        park_wake(&handle->signal);
+        park_wake(&handle->signal, handle->context->options.simulated_time);
     if (status == STATUS_SUCCESS) {
         op_deliver(op, completion);
         op_unref(op);

@@ -23,7 +23,8 @@ static bool take_options(struct smartcrd_options *mine, const struct smartcrd_op
         mine->abandon_ms = DEFAULT_ABANDON_MS;
     if (mine->journal_entries == 0)
         mine->journal_entries = DEFAULT_ENTRIES;
-    return mine->journal_entries <= MAX_ENTRIES && (mine->journal_entries & (mine->journal_entries - 1)) == 0;
+    return mine->reserved == 0 && mine->journal_entries <= MAX_ENTRIES &&
+           (mine->journal_entries & (mine->journal_entries - 1)) == 0;
 }
 
 NTSTATUS smartcrd_create(const struct smartcrd_options *options, struct smartcrd **made)
@@ -51,6 +52,8 @@ NTSTATUS smartcrd_create(const struct smartcrd_options *options, struct smartcrd
         deadlines_destroy(&context->deadlines);
         goto out;
     }
+    if (mine.simulated_time)
+        nt_host_simulate(context->host);
     pthread_mutex_init(&context->lock, NULL);
     pthread_cond_init(&context->changed, NULL);
     *made = context;
@@ -78,4 +81,19 @@ void smartcrd_destroy(struct smartcrd *context)
     pthread_mutex_destroy(&context->lock);
     free(context->readers);
     free(context);
+}
+
+uint64_t smartcrd_now(const struct smartcrd *context)
+{
+    return context ? nt_time(context->host) : nt_now();
+}
+
+bool smartcrd_advance(struct smartcrd *context, uint64_t limit_ns, uint64_t *passed_ns)
+{
+    uint64_t passed = 0;
+    bool ran = context && nt_advance(context->host, limit_ns, &passed);
+
+    if (passed_ns)
+        *passed_ns = passed;
+    return ran;
 }

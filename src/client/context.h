@@ -106,6 +106,28 @@ struct builtin_driver {
 };
 extern const struct builtin_driver builtin_drivers[]; /* ends with a NULL name */
 
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+/* In simulated time the calling thread is at work in the context from here to there, and nobody moves the clock past it
+ * (nt.h). In real time this does nothing. */
+static inline struct nt_held context_hold(const struct smartcrd *context)
+{
+    return context->options.simulated_time ? nt_hold(context->host) : (struct nt_held){.host = NULL};
+}
+
+static inline void context_release(struct nt_held before)
+{
+    if (before.holds) /* no look at the context, which may be gone in real time: another thread closed the handle */
+        nt_release(before);
+}
+
+/* In simulated time, for a driver that never blocks: have this thread run it, later in the call that it is inside.
+ * FALSE: it needs a worker. */
+static inline bool context_defer(const struct smartcrd *context, PDEVICE_OBJECT device, struct nt_work *item)
+{
+    return context->options.simulated_time && (device->Flags & DO_NEVER_BLOCKS) && nt_defer(context->host, item);
+}
+
 /* ---- reader.c ---- */
 
 /*

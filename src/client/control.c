@@ -97,15 +97,18 @@ static bool start(struct op *op, bool synchronous)
 /* Sleep until one of these bits is signalled. Returns all that are. */
 static uint32_t wait_for_signal(struct op *op, uint32_t bits)
 {
+    struct smartcrd *context = op->handle->context;
+    uint32_t asleep = OP_SIGNAL_SLEEP | (context->options.simulated_time ? OP_SIGNAL_SIMULATED : 0);
+
     for (;;) {
         uint32_t signal = atomic_load_explicit(&op->signal, memory_order_acquire);
 
         if (signal & bits)
             return signal;
         if (!(signal & OP_SIGNAL_SLEEP))
-            atomic_fetch_or_explicit(&op->signal, OP_SIGNAL_SLEEP, memory_order_relaxed);
+            atomic_fetch_or_explicit(&op->signal, asleep, memory_order_relaxed);
         else
-            park_wait(&op->signal, signal, PARK_FOR_EVER);
+            park_wait(context, &op->signal, signal, PARK_FOR_EVER);
     }
 }
 
@@ -137,26 +140,30 @@ static void take_end(struct op *op, struct smartcrd_completion *completion)
     wake = handle_touch(handle);
     pthread_mutex_unlock(&handle->lock);
     if (wake)
-        park_wake(&handle->signal);
+        park_wake(&handle->signal, handle->context->options.simulated_time);
     op_deliver(op, completion);
     op_unref(op);
 }
 
 NTSTATUS control_run(struct smartcrd_handle *handle, const struct call *call, size_t *information)
 {
+    struct smartcrd *context = handle->context;
+    struct nt_held before = context_hold(context);
     struct smartcrd_completion completion;
     struct op *op = NULL;
     NTSTATUS status;
 
     *information = 0;
     status = begin(handle, call, false, 0, NULL, &op);
-    if (status != STATUS_PENDING)
-        return status;
-    wait_for_end(op, start(op, true));
-    pthread_mutex_lock(&handle->lock);
-    take_end(op, &completion);
-    *information = completion.information;
-    return completion.status;
+    if (status == STATUS_PENDING) {
+        wait_for_end(op, start(op, true));
+        pthread_mutex_lock(&handle->lock);
+        take_end(op, &completion);
+        *information = completion.information;
+        status = completion.status;
+    }
+    context_release(before);
+    return status;
 }
 
 NTSTATUS smartcrd_control(struct smartcrd_handle *handle, const struct smartcrd_request *request, size_t *information)
@@ -174,12 +181,36 @@ NTSTATUS smartcrd_control(struct smartcrd_handle *handle, const struct smartcrd_
     return control_run(handle, &call, information);
 }
 
+/* Start an overlapped one. Returns STATUS_PENDING or how it ended. */
+static NTSTATUS submit(struct smartcrd_handle *handle, const struct call *call, struct smartcrd_completion *done)
+{
+    struct op *op = NULL;
+
+    done->status = begin(handle, call, true, done->id, &done->sequence, &op);
+    if (done->status != STATUS_PENDING)
+        return done->status;
+    start(op, false);
+    pthread_mutex_lock(&handle->lock);
+    if (op->finished) {
+        take_end(op, done);
+        return done->status;
+    }
+    /* From here on its end goes to the list, and whoever takes it from there takes the caller's reference too. */
+    op->delivery = OP_DELIVER_LIST;
+    handle->pending++;
+    handle->users--;
+    pthread_mutex_unlock(&handle->lock);
+    return STATUS_PENDING;
+}
+
 NTSTATUS smartcrd_submit(struct smartcrd_handle *handle, const struct smartcrd_request *request, uint64_t *id,
                          struct smartcrd_completion *done)
 {
     const struct call call = {.request = request};
     struct smartcrd_completion unused;
-    struct op *op = NULL;
+    struct smartcrd *context;
+    struct nt_held before;
+    NTSTATUS status;
 
     if (!done)
         done = &unused;
@@ -197,19 +228,9 @@ NTSTATUS smartcrd_submit(struct smartcrd_handle *handle, const struct smartcrd_r
             done->status = query_run(&handle->form, request, &done->information);
         return done->status;
     }
-    done->status = begin(handle, &call, true, done->id, &done->sequence, &op);
-    if (done->status != STATUS_PENDING)
-        return done->status;
-    start(op, false);
-    pthread_mutex_lock(&handle->lock);
-    if (op->finished) {
-        take_end(op, done);
-        return done->status;
-    }
-    /* From here on its end goes to the list, and whoever takes it from there takes the caller's reference too. */
-    op->delivery = OP_DELIVER_LIST;
-    handle->pending++;
-    handle->users--;
-    pthread_mutex_unlock(&handle->lock);
-    return STATUS_PENDING;
+    context = handle->context;
+    before = context_hold(context);
+    status = submit(handle, &call, done);
+    context_release(before);
+    return status;
 }

@@ -8,6 +8,12 @@
 #define FIRST_ROOM 16u
 #define NOT_SET    UINT64_MAX
 
+/* Equal ones in the order of submission. */
+static bool earlier(const struct op *a, const struct op *b)
+{
+    return a->due != b->due ? a->due < b->due : a->id < b->id;
+}
+
 static void heap_put(struct deadlines *d, uint32_t index, struct op *op)
 {
     d->heap[index] = op;
@@ -18,7 +24,7 @@ static void heap_up(struct deadlines *d, uint32_t index)
 {
     struct op *op = d->heap[index];
 
-    while (index > 1 && d->heap[index / 2]->due > op->due) {
+    while (index > 1 && earlier(op, d->heap[index / 2])) {
         heap_put(d, index, d->heap[index / 2]);
         index /= 2;
     }
@@ -30,9 +36,9 @@ static void heap_down(struct deadlines *d, uint32_t index)
     struct op *op = d->heap[index];
 
     for (uint32_t child = index * 2; child <= d->count; child = index * 2) {
-        if (child < d->count && d->heap[child + 1]->due < d->heap[child]->due)
+        if (child < d->count && earlier(d->heap[child + 1], d->heap[child]))
             child++;
-        if (d->heap[child]->due >= op->due)
+        if (!earlier(d->heap[child], op))
             break;
         heap_put(d, index, d->heap[child]);
         index = child;
@@ -79,7 +85,7 @@ static void timer_set(struct deadlines *d)
     if (d->count == 0 || d->heap[1]->due >= d->set_for)
         return;
     d->set_for = d->heap[1]->due;
-    now = nt_now();
+    now = nt_time(d->context->host);
     /* Negative: from now, in 100 ns; rounded up, so that the time has passed when it fires. */
     due.QuadPart = d->set_for > now ? -(LONGLONG)((d->set_for - now + 99) / 100) : -1;
     before = nt_enter(d->context->host);
@@ -96,7 +102,7 @@ static VOID timer_fired(PKDPC dpc, PVOID context, PVOID argument1, PVOID argumen
     (void)argument2;
     pthread_mutex_lock(&d->lock);
     d->set_for = NOT_SET;
-    while (d->count > 0 && d->heap[1]->due <= nt_now()) {
+    while (d->count > 0 && d->heap[1]->due <= nt_time(d->context->host)) {
         struct op *op = d->heap[1];
         heap_remove(d, op);
         pthread_mutex_unlock(&d->lock);
@@ -109,6 +115,8 @@ static VOID timer_fired(PKDPC dpc, PVOID context, PVOID argument1, PVOID argumen
 
 bool deadlines_create(struct deadlines *d, struct smartcrd *context)
 {
+    struct nt_host *before;
+
     d->context = context;
     d->heap = malloc(FIRST_ROOM * sizeof(struct op *));
     if (!d->heap)
@@ -117,8 +125,10 @@ bool deadlines_create(struct deadlines *d, struct smartcrd *context)
     d->count = 0;
     d->set_for = NOT_SET;
     pthread_mutex_init(&d->lock, NULL);
+    before = nt_enter(NULL); /* not in the host of a driver that makes a context */
     KeInitializeTimer(&d->timer);
     KeInitializeDpc(&d->dpc, timer_fired, d);
+    nt_enter(before);
     return true;
 }
 
@@ -128,13 +138,22 @@ void deadlines_destroy(struct deadlines *d)
     free(d->heap);
 }
 
+/* It has ended, or is claimed, and then only its claimer still sets the clock. */
+static bool is_too_late(struct op *op, uint64_t due)
+{
+    uint32_t word = atomic_load(&op->word);
+
+    return (word & OP_ENDED) || ((word & OP_CLAIM) && atomic_load(&op->abandon_at) != due);
+}
+
 bool deadline_set(struct deadlines *d, struct op *op, uint64_t due)
 {
     bool done = true;
 
     pthread_mutex_lock(&d->lock);
-    /* Under the lock: either this sees the end, or the end's deadline_drop sees what is added here. */
-    if (!(atomic_load(&op->word) & OP_ENDED)) {
+    /* Under the lock: either this sees the end, or the end's deadline_drop sees what is added here. The same holds for a
+     * claim, and what its claimer sets. */
+    if (!is_too_late(op, due)) {
         op->due = due;
         if (op->heap_index != 0) {
             heap_up(d, op->heap_index);

@@ -31,8 +31,9 @@ bool deadlines_create(struct deadlines *deadlines, struct smartcrd *context);
 void deadlines_destroy(struct deadlines *deadlines);
 
 /*
- * Have op_expired called with the operation at `due` (nanoseconds of nt_now) instead of whatever was asked before; does
- * nothing when it has ended. The heap holds a reference. false: no memory, nothing will be called.
+ * Have op_expired called with the operation at `due` (nanoseconds of the context's clock) instead of whatever was asked
+ * before; does nothing when it has ended, nor when it is claimed and `due` is not its abandon_at. The heap holds a
+ * reference. false: no memory, nothing will be called.
  */
 bool deadline_set(struct deadlines *deadlines, struct op *op, uint64_t due);
 

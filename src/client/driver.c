@@ -63,6 +63,7 @@ static NTSTATUS load(struct smartcrd *context, const char *name, PDRIVER_INITIAL
     struct nt_driver *nt = NULL;
     struct driver *driver;
     struct nt_host *before;
+    struct nt_held held;
     NTSTATUS status = STATUS_INVALID_PARAMETER;
 
     if (name[0] == 0 || strlen(name) >= DRIVER_NAME_SIZE) {
@@ -72,9 +73,11 @@ static NTSTATUS load(struct smartcrd *context, const char *name, PDRIVER_INITIAL
     driver = reserve(context, name, &status);
     if (!driver)
         return status;
+    held = context_hold(context);
     before = nt_enter(context->host);
     status = nt_driver_load(context->host, name, entry, path, &nt, error, error_size);
     nt_enter(before);
+    context_release(held);
     pthread_mutex_lock(&context->lock);
     if (NT_SUCCESS(status)) {
         driver->nt = nt;
@@ -122,6 +125,7 @@ NTSTATUS smartcrd_unload_driver(struct smartcrd *context, const char *name)
 {
     struct driver *driver;
     struct nt_host *before;
+    struct nt_held held;
     NTSTATUS status = STATUS_OBJECT_NAME_NOT_FOUND;
 
     if (!context || !name)
@@ -140,9 +144,11 @@ NTSTATUS smartcrd_unload_driver(struct smartcrd *context, const char *name)
     pthread_mutex_unlock(&context->lock);
     if (!NT_SUCCESS(status))
         return status;
+    held = context_hold(context);
     before = nt_enter(context->host);
     status = nt_driver_unload(driver->nt);
     nt_enter(before);
+    context_release(held);
     pthread_mutex_lock(&context->lock);
     if (NT_SUCCESS(status)) {
         drop(context, driver);

@@ -38,12 +38,13 @@ static void close_work(struct nt_work *item)
 void handle_unref(struct smartcrd_handle *handle, bool here)
 {
     struct smartcrd *context = handle->context;
+    bool simulated = context->options.simulated_time;
     bool closing = atomic_load(&handle->closing);
 
     /* Acquire and release: the last one sees everything that the others did with it. */
     if (atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1) {
         if (closing)
-            park_wake(&handle->refs); /* smartcrd_close may wait for this; only the address is used */
+            park_wake(&handle->refs, simulated); /* smartcrd_close may wait for this; only the address is used */
         return;
     }
     if (here) {
@@ -51,6 +52,8 @@ void handle_unref(struct smartcrd_handle *handle, bool here)
         return;
     }
     handle->close.routine = close_work;
+    if (context_defer(context, handle->reader->device, &handle->close))
+        return;
     if (!NT_SUCCESS(nt_work_queue(context->host, &handle->close))) {
         handle->orphan = atomic_load(&context->orphans);
         while (!atomic_compare_exchange_weak(&context->orphans, &handle->orphan, handle))
@@ -86,7 +89,7 @@ void handle_leave(struct smartcrd_handle *handle)
     wake = handle_touch(handle);
     pthread_mutex_unlock(&handle->lock);
     if (wake)
-        park_wake(&handle->signal);
+        park_wake(&handle->signal, handle->context->options.simulated_time);
     handle_unref(handle, false);
 }
 
@@ -150,6 +153,7 @@ out:
 NTSTATUS smartcrd_open(struct smartcrd *context, const char *name, struct smartcrd_handle **handle)
 {
     struct reader *reader;
+    struct nt_held before;
     NTSTATUS status;
     uint32_t last;
 
@@ -157,15 +161,15 @@ NTSTATUS smartcrd_open(struct smartcrd *context, const char *name, struct smartc
         return STATUS_INVALID_PARAMETER;
     *handle = NULL;
     handle_adopt_orphans(context);
+    before = context_hold(context);
     status = reader_find(context, name, &reader);
-    if (!NT_SUCCESS(status))
-        return status;
-    status = handle_create(reader, handle);
-    if (!NT_SUCCESS(status))
-        return status;
+    if (NT_SUCCESS(status))
+        status = handle_create(reader, handle);
     /* The library shows where the reader's last error lives (lasterror.c); the answer does not matter here. */
-    (void)query_ulong(&(*handle)->form, IOCTL_SMARTCARD_GET_LAST_ERROR, &last);
-    return STATUS_SUCCESS;
+    if (NT_SUCCESS(status))
+        (void)query_ulong(&(*handle)->form, IOCTL_SMARTCARD_GET_LAST_ERROR, &last);
+    context_release(before);
+    return NT_SUCCESS(status) ? STATUS_SUCCESS : status;
 }
 
 static void cleanup_work(struct nt_work *item)
@@ -203,7 +207,7 @@ static void wait_for_ends(struct smartcrd_handle *handle)
         uint32_t seen = atomic_load_explicit(&handle->signal, memory_order_relaxed);
         handle->sleepers++;
         pthread_mutex_unlock(&handle->lock);
-        park_wait(&handle->signal, seen, PARK_FOR_EVER);
+        park_wait(handle->context, &handle->signal, seen, PARK_FOR_EVER);
         pthread_mutex_lock(&handle->lock);
         handle->sleepers--;
     }
@@ -213,12 +217,14 @@ static void wait_for_ends(struct smartcrd_handle *handle)
 void smartcrd_close(struct smartcrd_handle *handle)
 {
     struct smartcrd *context;
+    struct nt_held before;
     uint64_t until;
     uint32_t refs;
 
     if (!handle)
         return;
     context = handle->context;
+    before = context_hold(context);
     atomic_store(&handle->closing, true);
     handle_claim_all(handle, OP_CANCEL);
     unlink_handle(handle);
@@ -227,18 +233,19 @@ void smartcrd_close(struct smartcrd_handle *handle)
     done_drop_all(handle);
     /* What is about to come back (a completion routine's last lines) is waited for, so that the file is mostly closed
      * when this returns; what a driver keeps is not. */
-    until = nt_now() + (uint64_t)context->options.abandon_ms * 1000000u;
+    until = nt_time(context->host) + (uint64_t)context->options.abandon_ms * 1000000u;
     while ((refs = atomic_load(&handle->refs)) > 1) {
-        uint64_t now = nt_now();
+        uint64_t now = nt_time(context->host);
         if (now >= until)
             break;
-        park_wait(&handle->refs, refs, now + CLOSE_SLICE_NS);
+        park_wait(context, &handle->refs, refs, now + CLOSE_SLICE_NS);
     }
     if (handle->fd >= 0)
         close(handle->fd);
     handle->fd = -1;
     handle_unref(handle, true);
     handle_adopt_orphans(context);
+    context_release(before);
 }
 
 size_t smartcrd_journal(struct smartcrd_handle *handle, uint64_t since, struct smartcrd_journal_entry *entries,

@@ -81,8 +81,8 @@ void done_signal_fd(struct smartcrd_handle *handle);
 /* Drop every completion. Takes the lock itself. */
 void done_drop_all(struct smartcrd_handle *handle);
 
-/* Let those who are parked on the handle look again: with the lock held; true: after it is released, call
- * park_wake(&handle->signal). */
+/* Let those who are parked on the handle look again: with the lock held; true: after it is released, call park_wake for
+ * handle->signal. */
 bool handle_touch(struct smartcrd_handle *handle);
 
 /* ---- cancel.c ---- */

@@ -126,7 +126,7 @@ static void fill_entry(struct op *op, uint32_t claim, struct smartcrd_journal_en
     entry->layer = (enum smartcrd_layer)op->layer;
     entry->submitted_ns = op->submitted_ns;
     entry->started_ns = atomic_load_explicit(&op->started_ns, memory_order_relaxed);
-    entry->ended_ns = nt_now();
+    entry->ended_ns = nt_time(op->handle->context->host);
     entry->bytes_in = op->in_size;
     entry->retransmissions = op->retransmissions;
     entry->waiting_time_extensions = op->waiting_time_extensions;
@@ -194,7 +194,7 @@ NTSTATUS ending_refuse(struct smartcrd_handle *handle, const struct call *call, 
     entry.late = STATUS_PENDING;
     entry.layer = SMARTCRD_LAYER_HOST;
     snprintf(entry.step, sizeof(entry.step), "%s", words);
-    entry.submitted_ns = nt_now();
+    entry.submitted_ns = nt_time(handle->context->host);
     entry.ended_ns = entry.submitted_ns;
     pthread_mutex_lock(&reader->end_lock);
     record(reader, &entry, false);

@@ -140,7 +140,7 @@ struct op *op_create(struct smartcrd_handle *handle, const struct call *call, ui
     op->tracking = tracking;
     op->late = STATUS_PENDING;
     op->layer = HOST_LAYER_DRIVER;
-    op->submitted_ns = nt_now();
+    op->submitted_ns = nt_time(handle->context->host);
     if (call->prefix_size > 0)
         memcpy(op->buffer, call->prefix, call->prefix_size);
     if (request->in_size > 0)
@@ -190,8 +190,10 @@ static NTSTATUS claim_status(uint32_t claim)
 /* Release: the caller who sees the bit sees everything before it. It may free the operation as soon as it likes. */
 static void signal_caller(struct op *op, uint32_t bit)
 {
-    if (atomic_fetch_or_explicit(&op->signal, bit, memory_order_release) & OP_SIGNAL_SLEEP)
-        park_wake(&op->signal);
+    uint32_t before = atomic_fetch_or_explicit(&op->signal, bit, memory_order_release);
+
+    if (before & OP_SIGNAL_SLEEP)
+        park_wake(&op->signal, before & OP_SIGNAL_SIMULATED);
 }
 
 bool op_finish(struct op *op)
@@ -233,7 +235,7 @@ bool op_finish(struct op *op)
     if (to_caller)
         signal_caller(op, OP_SIGNAL_ENDED);
     if (wake)
-        park_wake(&handle->signal);
+        park_wake(&handle->signal, handle->context->options.simulated_time);
     return true;
 }
 
@@ -294,8 +296,9 @@ struct op *op_run(struct op *op)
     struct op *next = NULL;
 
     if (atomic_compare_exchange_strong(&op->word, &word, OP_RUNNING)) {
-        struct nt_host *before = nt_enter(op->handle->context->host);
-        atomic_store_explicit(&op->started_ns, nt_now(), memory_order_relaxed);
+        struct nt_host *host = op->handle->context->host;
+        struct nt_host *before = nt_enter(host);
+        atomic_store_explicit(&op->started_ns, nt_time(host), memory_order_relaxed);
         IoCallDriver(op->watch.reader->device, op->irp);
         nt_enter(before);
         return let_go(op);
@@ -334,6 +337,8 @@ void op_pass_on(struct op *op)
             return;
         }
         op->work.routine = work;
+        if (context_defer(op->handle->context, op->watch.reader->device, &op->work))
+            return;
         if (NT_SUCCESS(nt_work_queue(op->handle->context->host, &op->work)))
             return;
         before = op_claim(op, OP_NO_RESOURCES);
@@ -368,7 +373,7 @@ void op_claimed(struct op *op, uint32_t before)
             op_unref(op);
         return;
     }
-    uint64_t at = nt_now() + (uint64_t)context->options.abandon_ms * 1000000u;
+    uint64_t at = nt_time(context->host) + (uint64_t)context->options.abandon_ms * 1000000u;
     atomic_store(&op->abandon_at, at);
     bool timed = deadline_set(&context->deadlines, op, at);
     struct nt_host *host = nt_enter(context->host);
@@ -387,7 +392,7 @@ void op_expired(struct op *op)
     } else if ((before & OP_CLAIM) && !(before & OP_ENDED) && (before & OP_PHASE) == OP_RUNNING) {
         uint64_t at = atomic_load(&op->abandon_at);
         /* Claimed a moment ago: its claimer has set, or is about to set, the clock anew. */
-        if (at != 0 && nt_now() >= at)
+        if (at != 0 && nt_time(op->handle->context->host) >= at)
             op_finish(op);
     }
     op_unref(op);

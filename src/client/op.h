@@ -48,9 +48,10 @@
 #define OP_ENDED        0x100u
 
 /* Bits of op.signal, on which the caller of a synchronous operation is parked. */
-#define OP_SIGNAL_TURN  1u /* it has its turn, and its caller's thread shall run it */
-#define OP_SIGNAL_ENDED 2u
-#define OP_SIGNAL_SLEEP 4u /* it is parked: set by itself, so that nobody else makes a system call for nothing */
+#define OP_SIGNAL_TURN      1u /* it has its turn, and its caller's thread shall run it */
+#define OP_SIGNAL_ENDED     2u
+#define OP_SIGNAL_SLEEP     4u /* it is parked: set by itself, so that nobody else makes a system call for nothing */
+#define OP_SIGNAL_SIMULATED 8u /* in simulated time, that is */
 
 /* System buffers up to this size live in the operation: a short APDU with its SCARD_IO_REQUEST and some room. */
 #define OP_INLINE 608u

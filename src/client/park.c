@@ -2,9 +2,7 @@
 /* Sleeping until a word changes, on Linux futexes. The word's atomics carry the ordering; the kernel only keeps time. */
 #include "park.h"
 
-#include "../nt/nt.h"
-
-#include <smartcrd/smartcrd.h>
+#include "context.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -15,16 +13,18 @@
 
 #define NS_PER_S 1000000000u
 
-uint64_t park_until(uint32_t timeout_ms)
+uint64_t park_until(const struct smartcrd *context, uint32_t timeout_ms)
 {
-    return timeout_ms == SMARTCRD_NO_TIMEOUT ? PARK_FOR_EVER : nt_now() + (uint64_t)timeout_ms * 1000000u;
+    return timeout_ms == SMARTCRD_NO_TIMEOUT ? PARK_FOR_EVER : nt_time(context->host) + (uint64_t)timeout_ms * 1000000u;
 }
 
-bool park_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t until)
+bool park_wait(struct smartcrd *context, _Atomic uint32_t *word, uint32_t seen, uint64_t until)
 {
     struct timespec at = {0};
     struct timespec *limit = NULL;
 
+    if (context->options.simulated_time)
+        return nt_sleep(context->host, word, seen, until);
     if (until != PARK_FOR_EVER) {
         if (nt_now() >= until)
             return false;
@@ -38,7 +38,10 @@ bool park_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t until)
     return true;
 }
 
-void park_wake(_Atomic uint32_t *word)
+void park_wake(_Atomic uint32_t *word, bool simulated)
 {
-    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    if (simulated)
+        nt_wake(word);
+    else
+        (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }

@@ -22,6 +22,7 @@ _Static_assert(QUERY_STACK_SIZE == 4, "see ask");
 #define RUNNING  0u
 #define DONE     1u
 #define SLEEPING 2u
+#define DREAMING 3u /* the same in simulated time */
 
 struct query {
     struct watch watch;
@@ -55,8 +56,10 @@ static NTSTATUS completed(PDEVICE_OBJECT device, PIRP irp, PVOID context)
     (void)device;
     (void)irp; /* is its sender's again as soon as DONE is seen */
     _Atomic uint32_t *done = &query->done;
-    if (atomic_exchange_explicit(done, DONE, memory_order_acq_rel) == SLEEPING)
-        park_wake(done); /* only the address is used: the query is gone as soon as its thread sees DONE */
+    uint32_t before = atomic_exchange_explicit(done, DONE, memory_order_acq_rel);
+    if (before != RUNNING)
+        park_wake(done,
+                  before == DREAMING); /* only the address is used: the query is gone as soon as its thread sees DONE */
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
@@ -89,12 +92,14 @@ void query_prepare(struct query_form *form, struct reader *reader, FILE_OBJECT *
 /* The driver pended: sleep until it is done. */
 static void __attribute__((noinline)) wait_for(struct query *query)
 {
+    struct smartcrd *context = query->watch.reader->context;
     uint32_t running = RUNNING;
+    uint32_t asleep = context->options.simulated_time ? DREAMING : SLEEPING;
 
-    if (!atomic_compare_exchange_strong(&query->done, &running, SLEEPING))
+    if (!atomic_compare_exchange_strong(&query->done, &running, asleep))
         return;
     while (atomic_load_explicit(&query->done, memory_order_acquire) != DONE)
-        park_wait(&query->done, SLEEPING, PARK_FOR_EVER);
+        park_wait(context, &query->done, asleep, PARK_FOR_EVER);
 }
 
 /* What a query asks. */

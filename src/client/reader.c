@@ -233,9 +233,11 @@ void reader_unpin(struct reader *reader)
             return;
         /* A panel's own device goes with its reader's. */
         if (!reader->parent && reader->driver) {
+            struct nt_held held = context_hold(context);
             struct nt_host *before = nt_enter(context->host);
             nt_device_remove(reader->device);
             nt_enter(before);
+            context_release(held);
         }
         pthread_mutex_lock(&context->lock);
         parent = reader->parent;
@@ -302,6 +304,7 @@ NTSTATUS smartcrd_add_reader(struct smartcrd *context, const char *name, char *r
 {
     struct driver *driver;
     struct nt_host *before;
+    struct nt_held held;
     NTSTATUS status;
 
     if (!context || !name || !reader_name || name_size == 0)
@@ -315,9 +318,11 @@ NTSTATUS smartcrd_add_reader(struct smartcrd *context, const char *name, char *r
     pthread_mutex_unlock(&context->lock);
     if (!driver)
         return STATUS_OBJECT_NAME_NOT_FOUND;
+    held = context_hold(context);
     before = nt_enter(context->host);
     status = add_device(context, driver, reader_name, name_size);
     nt_enter(before);
+    context_release(held);
     pthread_mutex_lock(&context->lock);
     driver->busy--;
     pthread_mutex_unlock(&context->lock);
@@ -381,6 +386,7 @@ static void take_away(struct reader *reader)
 {
     struct smartcrd *context = reader->context;
     struct reader *panel;
+    struct nt_held held = context_hold(context);
     struct nt_host *before;
     bool added;
 
@@ -401,6 +407,7 @@ static void take_away(struct reader *reader)
         reader_unpin(reader);
     }
     reader_unpin(reader);
+    context_release(held);
 }
 
 void reader_take_away(struct smartcrd *context, PDEVICE_OBJECT device)
@@ -449,6 +456,28 @@ static struct reader *next_present(struct smartcrd *context)
     return found;
 }
 
+/* Wait until something about a reader has changed, at most for a second: handles that find no thread to close on tell
+ * nobody. context->lock held; given back meanwhile. */
+static void wait_for_change(struct smartcrd *context)
+{
+    struct timespec soon;
+
+    clock_gettime(CLOCK_REALTIME, &soon);
+    soon.tv_sec++;
+    pthread_cond_timedwait(&context->changed, &context->lock, &soon);
+}
+
+/* The same in simulated time, which has to go on for it; other threads' changes are looked for now and then. */
+static void advance_for_change(struct smartcrd *context)
+{
+    uint64_t passed;
+
+    pthread_mutex_unlock(&context->lock);
+    if (!nt_advance(context->host, UINT64_MAX, &passed))
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    pthread_mutex_lock(&context->lock);
+}
+
 void readers_remove_all(struct smartcrd *context)
 {
     struct reader *reader;
@@ -458,10 +487,10 @@ void readers_remove_all(struct smartcrd *context)
     /* What is left then are devices of DriverEntry's, which nobody has open. */
     pthread_mutex_lock(&context->lock);
     while (!readers_forget(context, NULL)) {
-        struct timespec soon;
-        clock_gettime(CLOCK_REALTIME, &soon);
-        soon.tv_sec++; /* handles that find no thread to close on tell nobody: look for them now and then */
-        pthread_cond_timedwait(&context->changed, &context->lock, &soon);
+        if (context->options.simulated_time)
+            advance_for_change(context);
+        else
+            wait_for_change(context);
         pthread_mutex_unlock(&context->lock);
         handle_adopt_orphans(context);
         pthread_mutex_lock(&context->lock);

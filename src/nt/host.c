@@ -56,6 +56,7 @@ void nt_host_destroy(struct nt_host *host)
     if (host == NULL) {
         return;
     }
+    simulate_wait_for_holders(host);
     before = nt_enter(host);
     unload_all(host);
     work_stop(host);

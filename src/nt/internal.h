@@ -5,7 +5,7 @@
  *
  * Locks, in the order in which they may be taken (a later one while an earlier one is held, never the other way):
  *   names_lock -> (nothing)      drivers, device objects, links, interfaces
- *   clock_lock -> threads_lock, a parking bucket's lock      timers and queued DPCs
+ *   clock_lock -> threads_lock, a parking bucket's lock, a parker's lock      timers and queued DPCs, simulated time
  *   work_lock -> threads_lock    work queue and its workers' count
  *   threads_lock -> (nothing)    the host's threads
  *   a parking bucket's lock -> a parker's lock (wait.c)
@@ -24,13 +24,19 @@
 
 /* ---- threads (thread.c) ------------------------------------------------------------------------------------------ */
 
-/* Where a thread sleeps while it waits. It belongs to its thread; `woken` is guarded by `lock`. */
+/* Where a thread sleeps while it waits. It belongs to its thread; the flags below `lock` are guarded by it. */
 struct parker {
     bool ready; /* lock and wake are initialised; the owning thread's own */
-    bool woken;
     pthread_mutex_t lock;
     pthread_cond_t wake;
+    bool woken;
+    bool due;                    /* in simulated time: the wait's time has come */
+    struct nt_host *idle_in;     /* it sleeps in this host's simulated time and is not counted there; else NULL */
+    struct parker *next, **link; /* of the host's sleepers; guarded by clock_lock */
 };
+
+/* The calling thread's. */
+struct parker *parker_get(void);
 
 /*
  * A thread as KeGetCurrentThread sees it. One of PsCreateSystemThread is on the heap, counted, and a dispatcher object;
@@ -123,13 +129,20 @@ struct nt_host {
 
     pthread_mutex_t clock_lock; /* guards everything up to work_lock, and every KTIMER and KDPC of this host */
     pthread_cond_t clock_wake;  /* the earliest due time changed, a DPC was queued, or the clock is to stop */
-    pthread_cond_t clock_idle;  /* a DPC has returned */
+    pthread_cond_t clock_idle;  /* a DPC has returned, or a thread that was held has left */
     PKTIMER *heap;              /* heap[1...heap_count], the earliest first */
     size_t heap_count, heap_size;
     LIST_ENTRY dpcs;
     ULONGLONG timer_order, dpc_order;
     ULONGLONG dpc_running; /* the order number of the DPC that runs; 0: none does */
     bool clock_running, clock_stop;
+
+    bool simulated;          /* constant once the host is in use; what follows is simulate.c's */
+    uint64_t now;            /* atomic, written under clock_lock */
+    struct parker *sleepers; /* in a wait; guarded by clock_lock */
+    size_t held;             /* threads between nt_hold and nt_release; guarded by clock_lock */
+    size_t busy, outside;    /* atomic: threads at work */
+    uint64_t outside_since;  /* atomic: when in real time the last of `outside` came */
 
     pthread_mutex_t work_lock; /* guards everything up to threads_lock */
     pthread_cond_t work_wake;
@@ -152,8 +165,12 @@ struct nt_host *nt_current(const char *function);
 bool nt_cond_init(pthread_cond_t *cond);
 struct timespec nt_timespec(uint64_t nanoseconds);
 
-/* Turn a kernel's timeout (negative relative, else absolute system time, 100 ns) into a time of nt_now. */
-uint64_t nt_due(LONGLONG timeout);
+/* Times from here on never come. */
+#define CLOCK_NEVER ((uint64_t)INT64_MAX)
+
+/* Turn a kernel's timeout (negative relative, else absolute system time, 100 ns) into a time of the host's clock; of the
+ * real one when host is NULL. */
+uint64_t nt_due(struct nt_host *host, LONGLONG timeout);
 
 /* namespace.c; all but name_from_wide with names_lock held */
 NTSTATUS name_from_wide(PCUNICODE_STRING wide, char text[NAME_BYTES_MAX + 1]);
@@ -195,8 +212,75 @@ void pnp_root_init(struct nt_driver *root);
 
 /* wait.c: wake everybody who waits for this object (it may be gone already). */
 void wait_wake(const void *object);
+/* A note in the parking lot that the parker's thread waits for an object. mark: the object's word, to set WAITERS in;
+ * NULL for one that is no dispatcher object. */
+struct waiter {
+    struct waiter *next, **link;
+    const void *object;
+    struct parker *parker;
+};
+void wait_enqueue(struct waiter *waiter, const void *object, LONG *mark, struct parker *parker);
+void wait_dequeue(struct waiter *waiter, LONG *mark);
 /* Make an object signalled, as KeSetEvent does. */
 LONG wait_signal(DISPATCHER_HEADER *header);
+
+/* timer.c, with clock_lock held: run the first DPC or let the first timer expire that is due by now, on this thread.
+ * false: there is none, or another thread runs a DPC. */
+bool clock_run_due(struct nt_host *host);
+void clock_add(struct nt_host *host, PKTIMER timer);
+void clock_remove(struct nt_host *host, PKTIMER timer);
+
+/* ---- simulated time (simulate.c) --------------------------------------------------------------------------------- */
+
+/* The end of a wait, kept among the timers. */
+struct nap {
+    KTIMER timer; /* its Header's type is OBJECT_NAP */
+    struct parker *parker;
+};
+
+/* The calling thread's host when its time is simulated, else NULL. */
+static inline struct nt_host *simulated_here(void)
+{
+    return host_cpu.Host != NULL && host_cpu.Host->simulated ? host_cpu.Host : NULL;
+}
+
+/* One thread more, one less is at work; the latter without clock_lock. */
+void simulate_busy(struct nt_host *host);
+void simulate_idle(struct nt_host *host);
+
+/* Whoever wakes a thread counts it again, so that the clock does not move before it has run. Parker's lock held. */
+static inline void parker_count(struct parker *parker)
+{
+    if (parker->idle_in != NULL) {
+        simulate_busy(parker->idle_in);
+        parker->idle_in = NULL;
+    }
+}
+
+/* Sleep until woken, maybe for no reason; false: until the host's clock has come to `due`. */
+bool simulate_sleep(struct nt_host *host, struct parker *parker, uint64_t due);
+
+/* clock_lock held: a nap is over; let one of the sleepers look again. */
+void nap_over(PKTIMER timer);
+void simulate_rouse(struct nt_host *host);
+
+/* A worker runs an item, which was counted (simulate_busy) when it was queued. */
+void simulate_work_begins(struct nt_host *host);
+void simulate_work_ends(struct nt_host *host);
+
+/* One thing more, one less is at work outside, the latter without clock_lock. */
+void simulate_outside(struct nt_host *host);
+void simulate_inside(struct nt_host *host);
+
+/* A thread of a driver's, which simulate_outside has counted before it was started, runs; ends. */
+void simulate_thread_begins(struct nt_host *host);
+void simulate_thread_goes(struct nt_host *host);
+
+/* Wait until no thread is on its way out of nt_release: one whose handle was closed meanwhile by another. */
+void simulate_wait_for_holders(struct nt_host *host);
+
+/* The processor did nothing else for that long. */
+void simulate_stall(struct nt_host *host, uint64_t nanoseconds);
 
 /* timer.c, work.c: tell the clock and the workers to stop. */
 void clock_stop(struct nt_host *host);

@@ -4,9 +4,9 @@
  * client sees this file (and wdm.h, because it builds requests and sends them down like any driver would).
  *
  * A host owns drivers, device objects, a namespace of symbolic links, one clock thread (timers and their DPCs, started
- * with the first timer) and worker threads (started when work waits and none is free, ended when idle). Several hosts
- * can live in a process; they share nothing but the cancel spin lock and the parking lot of waiting threads. (A shared
- * object that several hosts load is in memory once: its static variables are the driver's to guard.)
+ * with the first timer; none in simulated time) and worker threads (started when work waits and none is free, ended when
+ * idle). Several hosts can live in a process; they share nothing but the cancel spin lock and the parking lot of waiting
+ * threads. (A shared object that several hosts load is in memory once: its static variables are the driver's to guard.)
  *
  * Driver code always runs "inside" a host: nt_enter sets the calling thread's current host, which IoCreateDevice,
  * KeSetTimer, PsCreateSystemThread and the like use; threads that the host makes are inside it from the start.
@@ -17,6 +17,8 @@
 #include <smartcrd/wdm.h>
 #include <smartcrd/host.h>
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -135,7 +137,49 @@ static inline void nt_observe(PIRP request, const struct nt_observer *observer, 
  *   #define DO_NEVER_BLOCKS 0x80000000
  */
 
-/* Nanoseconds of the monotonic clock that timers, deadlines and the journal use. */
+/* ---- time -------------------------------------------------------------------------------------------------------- */
+
+/* Nanoseconds of the system's monotonic clock. */
 uint64_t nt_now(void);
+
+/* Nanoseconds of the clock that the host's timers, and with them deadlines and the journal, go by: nt_now, or the
+ * simulated one. Any thread, any IRQL. */
+uint64_t nt_time(const struct nt_host *host);
+
+/* Give a new host, in which nothing has happened yet, a simulated clock (simulate.c). */
+VOID nt_host_simulate(struct nt_host *host);
+
+/* smartcrd_advance. */
+BOOLEAN nt_advance(struct nt_host *host, uint64_t limit_ns, uint64_t *passed_ns);
+
+/*
+ * For a host with simulated time: the calling thread is at work inside it from here to the matching nt_release, so that
+ * nobody moves the clock meanwhile; what is due is run before nt_release returns. Sleeping in one of the waits below, or
+ * in the kernel's, interrupts that. Nests. PASSIVE_LEVEL, no lock held.
+ */
+struct nt_held {
+    struct nt_host *host;
+    bool outside;
+    bool drivers;                 /* a driver's own thread, on whose stack nothing else runs */
+    bool holds;                   /* of nt_hold, so that nt_release is due */
+    struct nt_work *first, *last; /* of nt_defer */
+};
+struct nt_held nt_hold(struct nt_host *host);
+VOID nt_release(struct nt_held before);
+
+/*
+ * In a host with simulated time: run `routine` on this thread, before it sleeps in nt_sleep or is not held any more,
+ * instead of on a worker, so that no other thread is at work meanwhile. When a driver waits on this thread before that, a
+ * worker runs it. FALSE: this thread is not held, or is a driver's own; use nt_work_queue.
+ */
+BOOLEAN nt_defer(struct nt_host *host, struct nt_work *item);
+
+/*
+ * The client's wait in a host with simulated time: sleep while *word is `seen`, at most until nt_time(host) reaches
+ * `until` (UINT64_MAX: no limit), running timers and moving the clock when nothing else can happen. FALSE: the time has
+ * passed. nt_wake wakes everyone who sleeps on the word; only its address is used.
+ */
+BOOLEAN nt_sleep(struct nt_host *host, _Atomic uint32_t *word, uint32_t seen, uint64_t until);
+VOID nt_wake(const _Atomic uint32_t *word);
 
 #endif

@@ -143,19 +143,32 @@ static void thread_release(struct nt_thread *thread)
     }
 }
 
-static void system_thread(void *argument)
+static void run_routine(struct nt_thread *thread)
 {
-    struct nt_thread *thread = argument;
     jmp_buf leave;
 
-    host_cpu.Thread = thread;
     thread->leave = &leave;
     if (setjmp(leave) == 0) {
         thread->routine(thread->context);
     }
+}
+
+static void system_thread(void *argument)
+{
+    struct nt_thread *thread = argument;
+    struct nt_host *host = host_cpu.Host;
+
+    host_cpu.Thread = thread;
+    if (host->simulated) {
+        simulate_thread_begins(host);
+    }
+    run_routine(thread);
     host_cpu.Thread = NULL;
     wait_signal(&thread->header); /* the driver may be unloaded from here on: none of its code is on this stack */
     thread_release(thread);
+    if (host->simulated) {
+        simulate_thread_goes(host);
+    }
 }
 
 NTSTATUS PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess, POBJECT_ATTRIBUTES ObjectAttributes,
@@ -173,8 +186,14 @@ NTSTATUS PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess, POBJECT
     thread->references = 2; /* the handle's and the running thread's */
     thread->routine = StartRoutine;
     thread->context = StartContext;
+    if (host->simulated) {
+        simulate_outside(host);
+    }
     status = os_thread_start(host, system_thread, thread);
     if (!NT_SUCCESS(status)) {
+        if (host->simulated) {
+            simulate_inside(host);
+        }
         free(thread);
         return status;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Clocks and their units: the kernel counts 100 ns since 1601 (system time) or since the start (interrupt time), we
- * count nanoseconds of the monotonic clock.
+ * count nanoseconds of the monotonic clock, or of a host's simulated one.
  */
 #include "internal.h"
 #include "wait.h"
@@ -12,6 +12,7 @@
 #define UNITS_PER_SECOND 10000000           /* of 100 ns */
 #define UNIX_EPOCH       116444736000000000 /* 1970-01-01 in the kernel's system time */
 #define TICK             156250             /* 100 ns per clock tick, as on most Windows machines */
+#define SIMULATED_EPOCH  132223104000000000 /* 2020-01-01: the system time at 0 of every simulated clock */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -24,6 +25,17 @@ static uint64_t clock_ns(clockid_t clock)
 uint64_t nt_now(void)
 {
     return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t nt_time(const struct nt_host *host)
+{
+    return host->simulated ? __atomic_load_n(&host->now, __ATOMIC_ACQUIRE) : nt_now();
+}
+
+/* The calling thread's time. */
+static uint64_t time_here(void)
+{
+    return host_cpu.Host != NULL ? nt_time(host_cpu.Host) : nt_now();
 }
 
 struct timespec nt_timespec(uint64_t nanoseconds)
@@ -43,18 +55,26 @@ bool nt_cond_init(pthread_cond_t *cond)
     return done;
 }
 
-uint64_t nt_due(LONGLONG timeout)
+/* The kernel's system time by a host's clock, or the real one. */
+static LONGLONG system_time(const struct nt_host *host)
 {
-    uint64_t now = nt_now();
+    if (host != NULL && host->simulated) {
+        return (LONGLONG)(nt_time(host) / 100) + SIMULATED_EPOCH;
+    }
+    return (LONGLONG)(clock_ns(CLOCK_REALTIME) / 100) + UNIX_EPOCH;
+}
+
+uint64_t nt_due(struct nt_host *host, LONGLONG timeout)
+{
+    uint64_t now = host != NULL ? nt_time(host) : nt_now();
     uint64_t units;
 
     if (timeout < 0) {
         units = (uint64_t) - (timeout + 1) + 1; /* INT64_MIN has no positive counterpart */
     } else {
-        LARGE_INTEGER system;
+        LONGLONG system = system_time(host);
 
-        KeQuerySystemTime(&system);
-        units = timeout > system.QuadPart ? (uint64_t)(timeout - system.QuadPart) : 0;
+        units = timeout > system ? (uint64_t)(timeout - system) : 0;
     }
     /* Beyond the year 2200 is for ever; UINT64_MAX itself means no limit. */
     return units > (INT64_MAX - now) / 100 ? UINT64_MAX - 1 : now + units * 100;
@@ -62,12 +82,12 @@ uint64_t nt_due(LONGLONG timeout)
 
 VOID KeQuerySystemTime(PLARGE_INTEGER CurrentTime)
 {
-    CurrentTime->QuadPart = (LONGLONG)(clock_ns(CLOCK_REALTIME) / 100) + UNIX_EPOCH;
+    CurrentTime->QuadPart = system_time(host_cpu.Host);
 }
 
 ULONGLONG KeQueryInterruptTime(void)
 {
-    return nt_now() / 100;
+    return time_here() / 100;
 }
 
 ULONG KeQueryTimeIncrement(void)
@@ -85,7 +105,7 @@ LARGE_INTEGER KeQueryPerformanceCounter(PLARGE_INTEGER PerformanceFrequency)
     if (PerformanceFrequency != NULL) {
         PerformanceFrequency->QuadPart = SECOND;
     }
-    return (LARGE_INTEGER){.QuadPart = (LONGLONG)nt_now()};
+    return (LARGE_INTEGER){.QuadPart = (LONGLONG)time_here()};
 }
 
 VOID ExSystemTimeToLocalTime(PLARGE_INTEGER SystemTime, PLARGE_INTEGER LocalTime)
@@ -117,10 +137,17 @@ VOID RtlTimeToTimeFields(PLARGE_INTEGER Time, PTIME_FIELDS TimeFields)
 
 NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable, PLARGE_INTEGER Interval)
 {
-    struct timespec until = nt_timespec(nt_due(Interval->QuadPart));
+    struct nt_host *simulated = simulated_here();
+    uint64_t due = nt_due(simulated, Interval->QuadPart);
+    struct timespec until = nt_timespec(due);
 
     if (KeGetCurrentIrql() > APC_LEVEL) {
         host_fail(__func__, "called at IRQL %d; a wait needs PASSIVE_LEVEL", KeGetCurrentIrql());
+    }
+    if (simulated != NULL) {
+        while (simulate_sleep(simulated, parker_get(), due)) {
+        }
+        return STATUS_SUCCESS;
     }
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) != 0) {
     }
@@ -130,7 +157,12 @@ NTSTATUS KeDelayExecutionThread(KPROCESSOR_MODE WaitMode, BOOLEAN Alertable, PLA
 VOID KeStallExecutionProcessor(ULONG MicroSeconds)
 {
     uint64_t until = nt_now() + (uint64_t)MicroSeconds * 1000;
+    struct nt_host *simulated = simulated_here();
 
+    if (simulated != NULL) {
+        simulate_stall(simulated, (uint64_t)MicroSeconds * 1000);
+        return;
+    }
     while (nt_now() < until) {
     }
 }

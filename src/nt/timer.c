@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Timers and DPCs: one clock thread per host, started with the first timer or DPC. It sleeps until the earliest timer
- * is due, signals it, and runs the queued DPCs one after another at DISPATCH_LEVEL.
+ * is due, signals it, and runs the queued DPCs one after another at DISPATCH_LEVEL. In simulated time there is no such
+ * thread, and whoever waits does that (simulate.c).
  */
 #include "internal.h"
 #include "wait.h"
@@ -97,9 +98,13 @@ static void expire(struct nt_host *host, PKTIMER timer)
     PKDPC dpc = timer->Dpc;
 
     heap_remove(host, timer);
+    if (timer->Header.Type == OBJECT_NAP) {
+        nap_over(timer);
+        return;
+    }
     if (timer->Period > 0) {
         uint64_t period = (uint64_t)timer->Period * MILLISECOND;
-        uint64_t now = nt_now();
+        uint64_t now = nt_time(host);
 
         timer->DueTime += period;
         if (timer->DueTime < now) {
@@ -121,6 +126,8 @@ static void run_dpc(struct nt_host *host)
     PVOID context = dpc->DeferredContext;
     PVOID argument1 = dpc->SystemArgument1;
     PVOID argument2 = dpc->SystemArgument2;
+    struct nt_host *before = nt_enter(host);
+    KIRQL irql = host_cpu.Irql;
 
     dpc->Queued = FALSE;
     host->dpc_running = dpc->Order;
@@ -130,10 +137,38 @@ static void run_dpc(struct nt_host *host)
     if (host_cpu.Irql != DISPATCH_LEVEL) {
         host_fail("KeInitializeDpc", "a DPC routine returned at IRQL %d", host_cpu.Irql);
     }
-    host_cpu.Irql = PASSIVE_LEVEL;
+    host_cpu.Irql = irql;
+    nt_enter(before);
     pthread_mutex_lock(&host->clock_lock);
     host->dpc_running = 0;
     pthread_cond_broadcast(&host->clock_idle);
+}
+
+bool clock_run_due(struct nt_host *host)
+{
+    if (host->dpc_running != 0) {
+        return false;
+    }
+    if (!IsListEmpty(&host->dpcs)) {
+        run_dpc(host);
+        simulate_rouse(host); /* somebody may have lain down because it ran */
+        return true;
+    }
+    if (host->heap_count > 0 && host->heap[1]->DueTime <= nt_time(host)) {
+        expire(host, host->heap[1]);
+        return true;
+    }
+    return false;
+}
+
+void clock_add(struct nt_host *host, PKTIMER timer)
+{
+    heap_add(host, timer);
+}
+
+void clock_remove(struct nt_host *host, PKTIMER timer)
+{
+    heap_remove(host, timer);
 }
 
 static void clock_main(void *argument)
@@ -160,9 +195,12 @@ static void clock_main(void *argument)
     pthread_mutex_unlock(&host->clock_lock);
 }
 
+/* There is something new for the clock. */
 static void clock_start(struct nt_host *host, const char *function)
 {
-    if (!host->clock_running) {
+    if (host->simulated) {
+        simulate_rouse(host);
+    } else if (!host->clock_running) {
         if (!NT_SUCCESS(os_thread_start(host, clock_main, host))) {
             host_fail(function, "the system has no thread left for the clock");
         }
@@ -193,7 +231,14 @@ void clock_flush(struct nt_host *host)
     pthread_mutex_lock(&host->clock_lock);
     last = host->dpc_order;
     while (dpc_left(host, last)) {
-        pthread_cond_wait(&host->clock_idle, &host->clock_lock);
+        if (host->simulated && host->dpc_running == 0) {
+            run_dpc(host);
+        } else {
+            pthread_cond_wait(&host->clock_idle, &host->clock_lock);
+        }
+    }
+    if (host->simulated) {
+        simulate_rouse(host);
     }
     pthread_mutex_unlock(&host->clock_lock);
 }
@@ -307,13 +352,18 @@ BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dp
         heap_remove(host, Timer);
     }
     __atomic_fetch_and(&Timer->Header.SignalState, WAITERS, __ATOMIC_ACQ_REL);
-    Timer->DueTime = nt_due(DueTime.QuadPart);
+    Timer->DueTime = nt_due(host, DueTime.QuadPart);
+    if (host->simulated && Timer->DueTime <= nt_time(host)) {
+        Timer->DueTime = nt_time(host) + 100; /* a timer that sets itself anew must not stop the clock for ever */
+    }
     Timer->Period = Period;
     Timer->Dpc = Dpc;
     __atomic_store_n(&Timer->Host, host, __ATOMIC_RELEASE); /* read without the lock, to find the lock */
     heap_add(host, Timer);
-    clock_start(host, __func__);
     first = Timer->HeapIndex == 1;
+    if (first) {
+        clock_start(host, __func__);
+    }
     pthread_mutex_unlock(&host->clock_lock);
     if (first) {
         pthread_cond_signal(&host->clock_wake);

@@ -10,12 +10,6 @@
 
 #define BUCKETS 256 /* a power of two */
 
-struct waiter {
-    struct waiter *next, **link;
-    const void *object;
-    struct parker *parker;
-};
-
 /* Shared by all hosts: an object does not know whose it is. */
 static struct bucket {
     pthread_mutex_t lock; /* guards first and the waiters' links; a parker's lock may be taken while it is held */
@@ -38,6 +32,7 @@ void wait_wake(const void *object)
         if (w->object == object) {
             pthread_mutex_lock(&w->parker->lock);
             w->parker->woken = true;
+            parker_count(w->parker);
             pthread_cond_signal(&w->parker->wake);
             pthread_mutex_unlock(&w->parker->lock);
         }
@@ -57,11 +52,11 @@ LONG wait_signal(DISPATCHER_HEADER *header)
     return COUNT(old);
 }
 
-static void enqueue(struct waiter *waiter, DISPATCHER_HEADER *header, struct parker *parker)
+void wait_enqueue(struct waiter *waiter, const void *object, LONG *mark, struct parker *parker)
 {
-    struct bucket *bucket = bucket_of(header);
+    struct bucket *bucket = bucket_of(object);
 
-    waiter->object = header;
+    waiter->object = object;
     waiter->parker = parker;
     pthread_mutex_lock(&bucket->lock);
     waiter->next = bucket->first;
@@ -70,13 +65,15 @@ static void enqueue(struct waiter *waiter, DISPATCHER_HEADER *header, struct par
         waiter->next->link = &waiter->next;
     }
     bucket->first = waiter;
-    __atomic_fetch_or(&header->SignalState, WAITERS, __ATOMIC_ACQ_REL);
+    if (mark != NULL) {
+        __atomic_fetch_or(mark, WAITERS, __ATOMIC_ACQ_REL);
+    }
     pthread_mutex_unlock(&bucket->lock);
 }
 
-static void dequeue(struct waiter *waiter, DISPATCHER_HEADER *header)
+void wait_dequeue(struct waiter *waiter, LONG *mark)
 {
-    struct bucket *bucket = bucket_of(header);
+    struct bucket *bucket = bucket_of(waiter->object);
     bool others = false;
 
     pthread_mutex_lock(&bucket->lock);
@@ -85,10 +82,10 @@ static void dequeue(struct waiter *waiter, DISPATCHER_HEADER *header)
         waiter->next->link = waiter->link;
     }
     for (struct waiter *w = bucket->first; w != NULL && !others; w = w->next) {
-        others = w->object == header;
+        others = w->object == waiter->object;
     }
-    if (!others) {
-        __atomic_fetch_and(&header->SignalState, ~WAITERS, __ATOMIC_RELAXED); /* the bucket's lock orders it */
+    if (!others && mark != NULL) {
+        __atomic_fetch_and(mark, ~WAITERS, __ATOMIC_RELAXED); /* the bucket's lock orders it */
     }
     pthread_mutex_unlock(&bucket->lock);
 }
@@ -202,7 +199,7 @@ static int take(ULONG count, DISPATCHER_HEADER *const *objects, WAIT_TYPE type)
 
 /* ---- sleeping ---------------------------------------------------------------------------------------------------- */
 
-static struct parker *parker_get(void)
+struct parker *parker_get(void)
 {
     struct parker *parker = &nt_self()->parker;
 
@@ -238,17 +235,18 @@ static NTSTATUS wait_parked(ULONG count, DISPATCHER_HEADER *const *objects, WAIT
 {
     struct waiter waiters[MAXIMUM_WAIT_OBJECTS];
     struct parker *parker = parker_get();
+    struct nt_host *simulated = simulated_here();
     bool in_time = true;
     int index;
 
     for (ULONG i = 0; i < count; i++) {
-        enqueue(&waiters[i], objects[i], parker);
+        wait_enqueue(&waiters[i], objects[i], &objects[i]->SignalState, parker);
     }
     while ((index = take(count, objects, type)) < 0 && in_time) {
-        in_time = park(parker, due);
+        in_time = simulated != NULL ? simulate_sleep(simulated, parker, due) : park(parker, due);
     }
     for (ULONG i = 0; i < count; i++) {
-        dequeue(&waiters[i], objects[i]);
+        wait_dequeue(&waiters[i], &objects[i]->SignalState);
     }
     parker->woken = false; /* a wake that came too late; nobody knows this parker any more, so no lock is needed */
     return index < 0 ? STATUS_TIMEOUT : (NTSTATUS)index;
@@ -273,7 +271,8 @@ static NTSTATUS wait_for(const char *function, ULONG count, DISPATCHER_HEADER *c
     if (only_look) {
         return STATUS_TIMEOUT;
     }
-    return wait_parked(count, objects, type, timeout == NULL ? UINT64_MAX : nt_due(timeout->QuadPart));
+    return wait_parked(count, objects, type,
+                       timeout == NULL ? UINT64_MAX : nt_due(simulated_here(), timeout->QuadPart));
 }
 
 NTSTATUS KeWaitForSingleObject(PVOID Object, KWAIT_REASON WaitReason, KPROCESSOR_MODE WaitMode, BOOLEAN Alertable,

@@ -27,6 +27,7 @@ enum object_type {
     OBJECT_THREAD = 6,
     OBJECT_NOTIFICATION_TIMER = 8,
     OBJECT_SYNCHRONIZATION_TIMER = 9,
+    OBJECT_NAP = 0x70, /* none of Windows': the end of a wait in simulated time */
 };
 
 static inline void object_init(DISPATCHER_HEADER *header, enum object_type type, LONG count)

@@ -30,10 +30,16 @@ static void run_one(struct nt_host *host)
     }
     host->work_waiting--;
     pthread_mutex_unlock(&host->work_lock);
+    if (host->simulated) {
+        simulate_work_begins(host);
+    }
     item->routine(item);
     if (host_cpu.Irql != PASSIVE_LEVEL || host_cpu.Host != host) {
         host_fail("IoQueueWorkItem", "a work routine returned at IRQL %d%s", host_cpu.Irql,
                   host_cpu.Host == host ? "" : " inside another host");
+    }
+    if (host->simulated) {
+        simulate_work_ends(host);
     }
     pthread_mutex_lock(&host->work_lock);
 }
@@ -82,6 +88,9 @@ static NTSTATUS queue(struct nt_host *host, struct nt_work *item, bool must)
     struct nt_work **last;
 
     item->next = NULL;
+    if (host->simulated) {
+        simulate_busy(host);
+    }
     pthread_mutex_lock(&host->work_lock);
     last = host->work_last;
     *last = item;
@@ -94,6 +103,9 @@ static NTSTATUS queue(struct nt_host *host, struct nt_work *item, bool must)
         status = STATUS_INSUFFICIENT_RESOURCES;
     }
     pthread_mutex_unlock(&host->work_lock);
+    if (host->simulated && !NT_SUCCESS(status)) {
+        simulate_idle(host);
+    }
     return status;
 }
 

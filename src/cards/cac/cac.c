@@ -309,4 +309,5 @@ const struct card_kind smartcrd_card = {
     .command = cac_command,
     .direction = cac_direction,
     .describe = cac_describe,
+    .own_world = TRUE,
 };
