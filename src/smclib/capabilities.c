@@ -8,8 +8,7 @@
 
 #include "../iso7816/edc.h"
 
-#define DEFAULT_CLOCK  3571u /* kHz, for readers that do not say */
-#define MAX_INDICATORS 16u   /* more TDi than 33 bytes can hold */
+#define DEFAULT_CLOCK 3571u /* kHz, for readers that do not say */
 
 /* The interface bytes of one ATR, found and checked, not interpreted. */
 struct parsed {
@@ -124,10 +123,10 @@ static BOOLEAN parse(const UCHAR *atr, ULONG length, struct parsed *p)
     BOOLEAN needs_tck = FALSE;
 
     RtlZeroMemory(p, sizeof(*p));
-    for (ULONG i = 1; y != 0; i++) {
+    for (ULONG i = 1; y != 0; i++) { /* each group takes at least one byte */
         ULONG before = p->indications;
 
-        if (i > MAX_INDICATORS || !parse_group(atr, length, &at, i, &y, &protocol, p)) {
+        if (!parse_group(atr, length, &at, i, &y, &protocol, p)) {
             return FALSE;
         }
         needs_tck = needs_tck || (p->indications != before && protocol != 0);

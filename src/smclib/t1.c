@@ -26,26 +26,15 @@
 #define S_BLOCK    0xC0u
 #define MAX_BLOCKS (1u << 20) /* in one exchange: no card may keep us for ever (11.6 knows no such bound) */
 
-/*
- * smclib.md 5.5: where ISO/IEC 7816-3:2006, 11.4.4, means the CRC of ISO/IEC 13239, the library computes another one
- * (x^16 + x^15 + x^2 + 1, reflected, initial value 0: 00 C1 01 FE has EC D1). Half a byte at a time.
- */
-static USHORT crc(const UCHAR *bytes, ULONG size)
+/* smclib.md 5.5: where ISO/IEC 7816-3:2006, 11.4.4, means the CRC of ISO/IEC 13239, the library has another one. */
+static enum iso7816_edc edc_kind(PSMARTCARD_EXTENSION ext)
 {
-    static const USHORT table[16] = {0x0000, 0xCC01, 0xD801, 0x1400, 0xF001, 0x3C00, 0x2800, 0xE401,
-                                     0xA001, 0x6C00, 0x7800, 0xB401, 0x5000, 0x9C01, 0x8801, 0x4400};
-    USHORT value = 0;
-
-    for (ULONG i = 0; i < size; i++) {
-        value = (USHORT)(value >> 4 ^ table[(value ^ bytes[i]) & 0x0F]);
-        value = (USHORT)(value >> 4 ^ table[(value ^ bytes[i] >> 4) & 0x0F]);
-    }
-    return value;
+    return (ext->CardCapabilities.T1.EDC & T1_CRC_CHECK) != 0 ? ISO7816_EDC_CRC_A001 : ISO7816_EDC_LRC;
 }
 
 static ULONG epilogue(PSMARTCARD_EXTENSION ext)
 {
-    return (ext->CardCapabilities.T1.EDC & T1_CRC_CHECK) != 0 ? 2 : 1;
+    return (ULONG)iso7816_edc_size(edc_kind(ext));
 }
 
 void smclib_t1_drop_reply(PSMARTCARD_EXTENSION ext)
@@ -53,28 +42,6 @@ void smclib_t1_drop_reply(PSMARTCARD_EXTENSION ext)
     smclib_free(ext->T1.ReplyData, smclib_private(ext)->t1_reply_size);
     ext->T1.ReplyData = NULL;
     smclib_private(ext)->t1_reply_size = 0;
-}
-
-static void put_edc(UCHAR *block, ULONG size, ULONG edc)
-{
-    USHORT value;
-
-    if (edc == 1) {
-        block[size] = iso7816_lrc(block, size);
-        return;
-    }
-    value = crc(block, size);
-    block[size] = (UCHAR)(value >> 8);
-    block[size + 1] = (UCHAR)value;
-}
-
-/* size: with the EDC, and at least as long as it. */
-static BOOLEAN edc_fits(const UCHAR *block, ULONG size, ULONG edc)
-{
-    if (edc == 1) {
-        return iso7816_lrc(block, size) == 0;
-    }
-    return crc(block, size - 2) == (block[size - 2] << 8 | block[size - 1]);
 }
 
 /* ---- what we send ------------------------------------------------------------------------------------------------ */
@@ -96,7 +63,7 @@ static NTSTATUS put_block(PSMARTCARD_EXTENSION ext, UCHAR pcb, const UCHAR *inf,
     if (length != 0) {
         RtlCopyMemory(block + PROLOGUE, inf, length);
     }
-    put_edc(block, PROLOGUE + length, epilogue(ext));
+    iso7816_edc_append(block, PROLOGUE + length, edc_kind(ext));
     request->BufferLength += size;
     ext->T1.WaitForReply = TRUE;
     return STATUS_SUCCESS;
@@ -474,7 +441,7 @@ static const char *check(PSMARTCARD_EXTENSION ext, UCHAR *error)
     if ((reply->Buffer[1] & S_BLOCK) != S_BLOCK && reply->BufferLength != PROLOGUE + reply->Buffer[2] + edc) {
         return "wrong length of";
     }
-    if (!edc_fits(reply->Buffer, reply->BufferLength, edc)) {
+    if (!iso7816_edc_ok(reply->Buffer, reply->BufferLength, edc_kind(ext))) {
         *error = T1_ERROR_CHKSUM;
         return "EDC error in";
     }

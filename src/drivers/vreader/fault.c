@@ -1,166 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Faults: parsing, arming, and whether one hits now. What a fault does to the line is wire.c's business. */
+/* Faults: whether one hits now, and what it makes of the characters that pass. Their words are fault_text.c's, what
+ * reader and card make of the rest is wire.c's. */
 #include "vreader.h"
-
-static const struct {
-    const char *name;
-    UCHAR kind;
-} kinds[] = {
-    {"mute", FAULT_MUTE},     {"remove", FAULT_REMOVE}, {"edc", FAULT_EDC},
-    {"parity", FAULT_PARITY}, {"wtx", FAULT_WTX},       {"late", FAULT_LATE},
-};
-
-/* Which options a fault takes, by kind; count and skip fit all. */
-#define OPTIONS 5u
-static const char *const options_of[][OPTIONS] = {
-    [FAULT_MUTE] = {"count", "skip"},
-    [FAULT_REMOVE] = {"count", "skip", "when", "byte"},
-    [FAULT_EDC] = {"count", "skip", "byte", "to", "on"},
-    [FAULT_PARITY] = {"count", "skip", "byte", "to", "on"},
-    [FAULT_WTX] = {"count", "skip"},
-    [FAULT_LATE] = {"count", "skip", "ms"},
-};
-
-static BOOLEAN same(const char *value, ULONG length, const char *word)
-{
-    ULONG i;
-
-    for (i = 0; i < length && word[i] != '\0' && value[i] == word[i]; i++) {
-    }
-    return i == length && word[i] == '\0';
-}
-
-static BOOLEAN parse_numbers(struct vreader_fault *fault, const struct card_options *options, struct card_text *why)
-{
-    const struct {
-        const char *key;
-        ULONG *number;
-        ULONG max;
-    } rows[] = {
-        {"count", &fault->Count, 1000000},
-        {"skip", &fault->Skip, 1000000},
-        {"byte", &fault->Byte, 1000000},
-        {"ms", &fault->Ms, 3600000},
-    };
-    const char *value;
-    ULONG i, length;
-
-    for (i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (card_option(options, rows[i].key, &value, &length) &&
-            !card_number(value, length, rows[i].max, rows[i].number)) {
-            card_text_add(why, rows[i].key);
-            card_text_add(why, " wants a number of at most ");
-            card_text_number(why, rows[i].max);
-            return FALSE;
-        }
-    }
-    fault->Forever = fault->Count == 0;
-    return TRUE;
-}
-
-static BOOLEAN parse_words(struct vreader_fault *fault, const struct card_options *options, struct card_text *why)
-{
-    static const char *const whens[] = {"before", "during", "after"};
-    static const char *const ons[] = {"exchange", "atr", "pps"};
-    const char *value;
-    ULONG length;
-
-    if (card_option(options, "when", &value, &length)) {
-        for (fault->When = 0; fault->When < 3 && !same(value, length, whens[fault->When]); fault->When++) {
-        }
-        if (fault->When == 3) {
-            card_text_add(why, "when wants before, during or after");
-            return FALSE;
-        }
-    }
-    if (card_option(options, "to", &value, &length)) {
-        fault->ToCard = same(value, length, "card");
-        if (!fault->ToCard && !same(value, length, "reader")) {
-            card_text_add(why, "to wants card or reader");
-            return FALSE;
-        }
-    }
-    if (card_option(options, "on", &value, &length)) {
-        for (fault->On = 0; fault->On < 3 && !same(value, length, ons[fault->On]); fault->On++) {
-        }
-        if (fault->On == 3) {
-            card_text_add(why, "on wants exchange, atr or pps");
-            return FALSE;
-        }
-        if (fault->On == ON_ATR && fault->ToCard) {
-            card_text_add(why, "an answer to reset goes to the reader");
-            return FALSE;
-        }
-    }
-    if (fault->Kind == FAULT_LATE && fault->Ms == 0) {
-        card_text_add(why, "late wants ms=N, N from 1 on");
-        return FALSE;
-    }
-    return TRUE;
-}
-
-NTSTATUS fault_arm(READER_EXTENSION *Reader, const char *Text, ULONG Length, struct card_text *Why)
-{
-    struct vreader_fault fault = {.Count = 1, .When = WHEN_BEFORE};
-    struct card_options options;
-    const char *keys[OPTIONS + 1] = {NULL};
-    char key_why[64];
-    ULONG size = 0;
-    ULONG i;
-
-    while (size < Length && Text[size] != ' ' && Text[size] != '\t') {
-        size++;
-    }
-    if (same(Text, size, "none")) {
-        RtlZeroMemory(Reader->Faults, sizeof Reader->Faults);
-        return STATUS_SUCCESS;
-    }
-    for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (same(Text, size, kinds[i].name)) {
-            fault.Kind = kinds[i].kind;
-        }
-    }
-    if (fault.Kind == FAULT_NONE) {
-        card_text_add(Why, "a fault is one of none mute remove edc parity wtx late");
-        return STATUS_INVALID_PARAMETER;
-    }
-    options.line = Text + size;
-    options.line_length = Length - size;
-    options.body = NULL;
-    options.body_length = 0;
-    for (i = 0; i < OPTIONS; i++) {
-        keys[i] = options_of[fault.Kind][i];
-    }
-    if (!card_options_known(&options, keys, key_why, sizeof key_why)) {
-        card_text_add(Why, key_why);
-        return STATUS_INVALID_PARAMETER;
-    }
-    if (!parse_numbers(&fault, &options, Why) || !parse_words(&fault, &options, Why)) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    for (i = 0; i < VREADER_FAULTS; i++) {
-        if (Reader->Faults[i].Kind == FAULT_NONE) {
-            Reader->Faults[i] = fault;
-            return STATUS_SUCCESS;
-        }
-    }
-    card_text_add(Why, "eight faults are armed already; fault none disarms them");
-    return STATUS_INSUFFICIENT_RESOURCES;
-}
 
 ULONG fault_count(const READER_EXTENSION *Reader)
 {
-    ULONG count = 0;
-    ULONG i;
-
-    for (i = 0; i < VREADER_FAULTS; i++) {
-        count += Reader->Faults[i].Kind != FAULT_NONE;
-    }
-    return count;
+    return Reader->Armed;
 }
 
 /* Its turn has come: does it hit? Counts down, and frees its place after the last time. */
-static BOOLEAN hits(struct vreader_fault *fault)
+static BOOLEAN hits(READER_EXTENSION *Reader, struct vreader_fault *fault)
 {
     if (fault->Skip > 0) {
         fault->Skip--;
@@ -168,8 +17,16 @@ static BOOLEAN hits(struct vreader_fault *fault)
     }
     if (!fault->Forever && --fault->Count == 0) {
         fault->Kind = FAULT_NONE;
+        Reader->Armed--;
     }
     return TRUE;
+}
+
+/* ---- exchanges --------------------------------------------------------------------------------------------------- */
+
+static BOOLEAN of_exchanges(const struct vreader_fault *fault)
+{
+    return fault->Kind >= FAULT_MUTE && fault->Kind <= FAULT_LATE;
 }
 
 BOOLEAN fault_exchange(READER_EXTENSION *Reader)
@@ -178,12 +35,10 @@ BOOLEAN fault_exchange(READER_EXTENSION *Reader)
     BOOLEAN before = FALSE;
     ULONG i;
 
-    for (i = 0; i < VREADER_FAULTS; i++) {
+    for (i = 0; Reader->Armed > 0 && i < VREADER_FAULTS; i++) {
         struct vreader_fault fault = Reader->Faults[i];
 
-        if ((fault.Kind != FAULT_MUTE && fault.Kind != FAULT_REMOVE && fault.Kind != FAULT_WTX &&
-             fault.Kind != FAULT_LATE) ||
-            !hits(&Reader->Faults[i])) {
+        if (!of_exchanges(&fault) || !hits(Reader, &Reader->Faults[i])) {
             continue;
         }
         switch (fault.Kind) {
@@ -194,13 +49,13 @@ BOOLEAN fault_exchange(READER_EXTENSION *Reader)
             Reader->Slot->Endless = TRUE;
             break;
         case FAULT_LATE:
-            Reader->Slot->LateUs = fault.Ms < 4000000 ? fault.Ms * 1000 : VREADER_NEVER;
+            Reader->Slot->LateUs = fault.Us;
             break;
         default:
             before |= fault.When == WHEN_BEFORE;
             op->RemoveAfter |= fault.When == WHEN_AFTER;
-            if (fault.When == WHEN_DURING && fault.Byte < op->RemoveAt) {
-                op->RemoveAt = fault.Byte;
+            if (fault.When == WHEN_DURING && fault.Byte < op->RemoveAt[fault.Way]) {
+                op->RemoveAt[fault.Way] = fault.Byte;
             }
         }
     }
@@ -228,11 +83,103 @@ BOOLEAN fault_pass(READER_EXTENSION *Reader, ULONG Length, BOOLEAN ToCard)
         op->Heard = TRUE;
     }
     op->Wire += Length;
-    if (op->Wire <= op->RemoveAt || op->RemoveAt == VREADER_NEVER) {
+    if (op->Wire <= op->RemoveAt[BOTH_WAYS] && op->ToCard <= op->RemoveAt[TO_CARD] &&
+        op->ToReader <= op->RemoveAt[TO_READER]) {
         return TRUE;
     }
     vreader_depart(Reader, TRUE);
     return FALSE;
+}
+
+/* ---- the line ---------------------------------------------------------------------------------------------------- */
+
+BOOLEAN fault_near(const READER_EXTENSION *Reader)
+{
+    return Reader->Armed > 0 || Reader->Slot->StaleLength > 0;
+}
+
+static VOID put_in(struct vreader_line *line, ULONG at, const UCHAR *bytes, ULONG length)
+{
+    if (length > sizeof line->Bytes - line->Size) {
+        length = sizeof line->Bytes - line->Size;
+    }
+    RtlMoveMemory(line->Bytes + at + length, line->Bytes + at, line->Size - at);
+    RtlCopyMemory(line->Bytes + at, bytes, length);
+    line->Size += length;
+    if (at < line->Real) {
+        line->Real += length;
+    }
+}
+
+static VOID stop(struct vreader_line *line, ULONG at, ULONG us)
+{
+    ULONG i = line->StopCount++;
+
+    for (; i > 0 && line->Stops[i - 1].At > at; i--) {
+        line->Stops[i] = line->Stops[i - 1];
+    }
+    line->Stops[i].At = at;
+    line->Stops[i].Us = us;
+}
+
+/* Make the check character fit: EDC, TCK where there is one, PCK. They are the line's last. */
+static VOID mend(const struct vreader_slot *slot, enum vreader_on on, struct vreader_line *line)
+{
+    ULONG edc = on == ON_EXCHANGE ? (ULONG)iso7816_edc_size(wire_edc(slot)) : 1;
+    ULONG first = on == ON_ATR; /* TS does not count */
+
+    if (line->Size <= first + edc || (on == ON_ATR && !slot->Parsed.has_tck)) {
+        return;
+    }
+    iso7816_edc_append(line->Bytes + first, line->Size - first - edc,
+                       on == ON_EXCHANGE ? wire_edc(slot) : ISO7816_EDC_LRC);
+}
+
+static VOID replace(const struct vreader_slot *slot, const struct vreader_fault *fault, struct vreader_line *line)
+{
+    BOOLEAN none = fault->On == ON_ATR && !slot->Parsed.has_tck;
+
+    RtlCopyMemory(line->Bytes, fault->Hex, fault->HexLength);
+    line->Size = fault->HexLength;
+    if (fault->Mend && !none) {
+        line->Size += fault->On == ON_EXCHANGE ? (ULONG)iso7816_edc_size(wire_edc(slot)) : 1;
+        mend(slot, fault->On, line);
+    }
+}
+
+static VOID remember(struct vreader_slot *slot, const struct vreader_fault *fault, const struct vreader_line *line)
+{
+    ULONG size = line->Size < sizeof slot->Stale ? line->Size : sizeof slot->Stale;
+
+    RtlCopyMemory(slot->Stale, line->Bytes, size);
+    slot->StaleLength = size;
+    slot->StaleOn = fault->On;
+    slot->StaleWay = fault->Way;
+}
+
+/* The faults that blocks and T=0 characters share; at < Size, or Size for `extra`. */
+static VOID disturb(const struct vreader_slot *slot, const struct vreader_fault *fault, BOOLEAN block, ULONG at,
+                    struct vreader_line *line)
+{
+    switch (fault->Kind) {
+    case FAULT_ALTER:
+        line->Bytes[at] = (UCHAR)((line->Bytes[at] & fault->And) ^ fault->Xor);
+        if (block && fault->Mend) {
+            mend(slot, fault->On, line);
+        }
+        break;
+    case FAULT_CUT:
+        line->Size = at;
+        break;
+    case FAULT_EXTRA:
+        put_in(line, at, fault->Hex, fault->HexLength);
+        break;
+    case FAULT_DELAY:
+        stop(line, at, fault->Us);
+        break;
+    default:
+        break;
+    }
 }
 
 /* How often a character with a parity error is sent again. A card that offers T=0 does so from its answer to reset on,
@@ -242,41 +189,103 @@ static ULONG repetitions(const READER_EXTENSION *Reader, enum vreader_on On)
     return On != ON_EXCHANGE && (Reader->Slot->Parsed.protocols & 1u) != 0 ? 3u : 0u;
 }
 
-VOID fault_block(READER_EXTENSION *Reader, enum vreader_on On, BOOLEAN ToCard, UCHAR *Block, ULONG Length,
-                 BOOLEAN *ParityOk)
+/* Returns whether the character stays wrong. *Turn: the fault's turn has come, and it hit. */
+static BOOLEAN parity(READER_EXTENSION *Reader, struct vreader_fault *fault, enum vreader_on on)
 {
-    ULONG i, again;
+    ULONG again = 0;
 
-    for (i = 0; i < VREADER_FAULTS && Length > 0; i++) {
-        struct vreader_fault *fault = &Reader->Faults[i];
-        UCHAR *byte = &Block[fault->Byte < Length ? fault->Byte : Length - 1];
-
-        if (fault->On != On || fault->ToCard != ToCard) {
-            continue;
+    for (;;) {
+        if (again++ == repetitions(Reader, on)) {
+            return TRUE;
         }
-        if (fault->Kind == FAULT_EDC && hits(fault)) {
-            *byte ^= 0x01;
-        }
-        for (again = 0; fault->Kind == FAULT_PARITY && hits(fault); again++) {
-            if (again == repetitions(Reader, On)) {
-                *byte ^= 0x01;
-                *ParityOk = FALSE;
-                break;
-            }
-            host_count(Reader->Op.Irp, 1, 0);
+        host_count(Reader->Op.Irp, 1, 0);
+        if (fault->Kind != FAULT_PARITY || !hits(Reader, fault)) {
+            return FALSE;
         }
     }
 }
 
-BOOLEAN fault_character(READER_EXTENSION *Reader, BOOLEAN ToCard, ULONG Index)
+static VOID disturb_block(READER_EXTENSION *Reader, struct vreader_fault *armed, const struct vreader_fault *fault,
+                          struct vreader_line *line)
+{
+    struct vreader_slot *slot = Reader->Slot;
+    ULONG at = fault->Byte < line->Size ? fault->Byte : line->Size - 1;
+
+    switch (fault->Kind) {
+    case FAULT_EDC:
+        line->Bytes[at] ^= 0x01;
+        break;
+    case FAULT_PARITY:
+        if (parity(Reader, armed, fault->On)) {
+            line->Bytes[at] ^= 0x01;
+            line->ParityOk = FALSE;
+        }
+        break;
+    case FAULT_REPLACE:
+        replace(slot, fault, line);
+        break;
+    case FAULT_DUPLICATE:
+        remember(slot, fault, line);
+        break;
+    default:
+        disturb(slot, fault, TRUE, fault->Kind == FAULT_EXTRA && fault->Byte >= line->Size ? line->Size : at, line);
+        break;
+    }
+}
+
+BOOLEAN fault_block(READER_EXTENSION *Reader, enum vreader_on On, enum vreader_way Way, struct vreader_line *Line)
+{
+    struct vreader_slot *slot = Reader->Slot;
+    BOOLEAN hit = FALSE;
+    ULONG i;
+
+    if (slot->StaleLength > 0 && slot->StaleOn == On && slot->StaleWay == Way) {
+        RtlCopyMemory(Line->Bytes, slot->Stale, slot->StaleLength);
+        Line->Size = slot->StaleLength;
+        slot->StaleLength = 0;
+        hit = TRUE;
+    }
+    for (i = 0; i < VREADER_FAULTS && Line->Size > 0; i++) {
+        struct vreader_fault *armed = &Reader->Faults[i];
+        struct vreader_fault fault = *armed;
+
+        if (fault.Kind < FAULT_EDC || fault.On != On || fault.Way != Way || !hits(Reader, armed)) {
+            continue;
+        }
+        hit = TRUE;
+        disturb_block(Reader, armed, &fault, Line);
+    }
+    return hit;
+}
+
+VOID fault_characters(READER_EXTENSION *Reader, enum vreader_way Way, ULONG First, struct vreader_line *Line)
 {
     ULONG i;
 
     for (i = 0; i < VREADER_FAULTS; i++) {
+        struct vreader_fault fault = Reader->Faults[i];
+        BOOLEAN behind = fault.Kind == FAULT_EXTRA && fault.Byte == VREADER_NEVER;
+        ULONG at = behind ? Line->Size : fault.Byte - First;
+
+        if (fault.Kind < FAULT_ALTER || fault.Kind == FAULT_REPLACE || fault.Kind == FAULT_DUPLICATE ||
+            fault.On != ON_EXCHANGE || fault.Way != Way || (!behind && (fault.Byte < First || at >= Line->Size)) ||
+            !hits(Reader, &Reader->Faults[i])) {
+            continue;
+        }
+        Reader->Op.Cut[Way] |= fault.Kind == FAULT_CUT;
+        disturb(Reader->Slot, &fault, FALSE, at, Line);
+    }
+}
+
+BOOLEAN fault_parity(READER_EXTENSION *Reader, enum vreader_way Way, ULONG Index)
+{
+    ULONG i;
+
+    for (i = 0; Reader->Armed > 0 && i < VREADER_FAULTS; i++) {
         struct vreader_fault *fault = &Reader->Faults[i];
 
-        if (fault->Kind == FAULT_PARITY && fault->On == ON_EXCHANGE && fault->ToCard == ToCard &&
-            fault->Byte == Index && hits(fault)) {
+        if (fault->Kind == FAULT_PARITY && fault->On == ON_EXCHANGE && fault->Way == Way && fault->Byte == Index &&
+            hits(Reader, fault)) {
             return TRUE;
         }
     }

@@ -142,12 +142,31 @@ static VOID pace_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
     vreader_leave(reader, irql);
 }
 
+static VOID line_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
+{
+    READER_EXTENSION *reader = Context;
+    KIRQL irql = vreader_enter(reader);
+
+    UNREFERENCED_PARAMETER(Dpc);
+    UNREFERENCED_PARAMETER(Argument1);
+    UNREFERENCED_PARAMETER(Argument2);
+    if (timer_fired(reader, &reader->Line) && vreader_present(reader)) {
+        wire_arrive(reader);
+        if (wire_waiting(reader) || reader->Op.Lost) {
+            vreader_continue(reader, EVENT_DATA);
+        }
+    }
+    vreader_leave(reader, irql);
+}
+
 VOID vreader_timer_init(READER_EXTENSION *Reader)
 {
     KeInitializeTimer(&Reader->Wait.Timer);
     KeInitializeDpc(&Reader->Wait.Dpc, wait_dpc, Reader);
     KeInitializeTimer(&Reader->Pace.Timer);
     KeInitializeDpc(&Reader->Pace.Dpc, pace_dpc, Reader);
+    KeInitializeTimer(&Reader->Line.Timer);
+    KeInitializeDpc(&Reader->Line.Dpc, line_dpc, Reader);
 }
 
 NTSTATUS vreader_wait(READER_EXTENSION *Reader, ULONGLONG Us, const char *Where, const char *What, ULONG Which)
@@ -165,8 +184,12 @@ NTSTATUS vreader_wait(READER_EXTENSION *Reader, ULONGLONG Us, const char *Where,
 static NTSTATUS run(READER_EXTENSION *Reader, enum vreader_event Event)
 {
     struct vreader_op *op = &Reader->Op;
-    NTSTATUS status = op->Lost ? STATUS_NO_MEDIA : op->Step(Reader, Event);
+    NTSTATUS status;
 
+    if (Event == EVENT_SILENCE && wire_cut_off(Reader)) {
+        Event = EVENT_DATA;
+    }
+    status = op->Lost ? STATUS_NO_MEDIA : op->Step(Reader, Event);
     while (status == STATUS_PENDING && !op->Lost && wire_waiting(Reader)) {
         if (++op->Steps > VREADER_MAX_STEPS) {
             host_step(op->Irp, HOST_LAYER_DRIVER, "the exchange comes to no end");
@@ -179,7 +202,7 @@ static NTSTATUS run(READER_EXTENSION *Reader, enum vreader_event Event)
         return STATUS_NO_MEDIA;
     }
     if (status == STATUS_PENDING) {
-        vreader_timer_set(Reader, &Reader->Wait, op->WaitUs);
+        vreader_timer_set(Reader, &Reader->Wait, wire_patience(Reader, op->WaitUs));
     }
     return status;
 }
@@ -305,7 +328,9 @@ NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step)
     RtlZeroMemory(op, sizeof *op);
     op->Irp = irp;
     op->Step = Step;
-    op->RemoveAt = VREADER_NEVER;
+    op->RemoveAt[TO_READER] = VREADER_NEVER;
+    op->RemoveAt[TO_CARD] = VREADER_NEVER;
+    op->RemoveAt[BOTH_WAYS] = VREADER_NEVER;
     status = run(Reader, EVENT_START);
     if (status != STATUS_PENDING) {
         settle(Reader, status);

@@ -31,7 +31,9 @@ VOID vreader_depart(READER_EXTENSION *Reader, BOOLEAN ForGood)
     slot->Doing = CARD_IDLE;
     slot->OutSize = 0;
     slot->OutAt = 0;
+    slot->Arrived = 0;
     vreader_timer_stop(&Reader->Pace);
+    vreader_timer_stop(&Reader->Line);
     if (Reader->Op.Irp != NULL) {
         Reader->Op.Lost = TRUE;
     }
@@ -86,6 +88,7 @@ static VOID destroy(struct vreader_slot *Slot)
     if (Slot->Card != NULL) {
         Slot->Card->kind->destroy(Slot->Card);
     }
+    host_world_ends(Slot->World);
     ExFreePoolWithTag(Slot, VREADER_TAG);
 }
 
@@ -129,18 +132,42 @@ static BOOLEAN take_word(const struct card_options *Options, const char *Key, co
     return FALSE;
 }
 
-/* atr=HEX: 2 to 33 bytes, right or wrong; a reader must cope with wrong ones. */
-static BOOLEAN take_atr(struct vreader_slot *Slot, const struct card_options *Options)
+/* atr=HEX, warm=HEX: 2 to 33 bytes, right or wrong; a reader must cope with wrong ones. *Length is 0 without it. */
+static BOOLEAN take_atr(const struct card_options *Options, const char *Key, UCHAR Atr[ISO7816_ATR_MAX], ULONG *Length)
 {
     const char *value;
     ULONG length;
 
-    if (!card_option(Options, "atr", &value, &length)) {
+    *Length = 0;
+    if (!card_option(Options, Key, &value, &length)) {
         return TRUE;
     }
-    Slot->AtrGiven = TRUE;
-    Slot->AtrLength = sizeof Slot->Atr;
-    return card_hex(value, length, Slot->Atr, &Slot->AtrLength) && Slot->AtrLength >= 2;
+    *Length = ISO7816_ATR_MAX;
+    return card_hex(value, length, Atr, Length) && *Length >= 2;
+}
+
+/* fastest=F/D: one of the standard's F and one of its D, in decimal. */
+static BOOLEAN take_fastest(struct vreader_slot *Slot, const struct card_options *Options)
+{
+    BOOLEAN has_f = FALSE, has_d = FALSE;
+    const char *value;
+    ULONG length, slash;
+    UCHAR i;
+
+    if (!card_option(Options, "fastest", &value, &length)) {
+        return TRUE;
+    }
+    for (slash = 0; slash < length && value[slash] != '/'; slash++) {
+    }
+    if (slash == length || !card_number(value, slash, 2048, &Slot->FastestF) ||
+        !card_number(value + slash + 1, length - slash - 1, 64, &Slot->FastestD)) {
+        return FALSE;
+    }
+    for (i = 0; i < 16; i++) {
+        has_f |= Slot->FastestF != 0 && Slot->FastestF == iso7816_f(i);
+        has_d |= Slot->FastestD != 0 && Slot->FastestD == iso7816_d(i);
+    }
+    return has_f && has_d;
 }
 
 static BOOLEAN take_options(struct vreader_slot *Slot, const struct card_options *Options, char *Why, ULONG WhySize)
@@ -151,8 +178,12 @@ static BOOLEAN take_options(struct vreader_slot *Slot, const struct card_options
     UCHAR crc;
 
     card_text_begin(&why, Why, WhySize);
-    if (!take_atr(Slot, Options)) {
+    if (!take_atr(Options, "atr", Slot->Atr, &Slot->AtrLength)) {
         card_text_add(&why, "atr wants 2 to 33 bytes of two hex digits");
+        return FALSE;
+    }
+    if (!take_atr(Options, "warm", Slot->WarmAtr, &Slot->WarmLength)) {
+        card_text_add(&why, "warm wants 2 to 33 bytes of two hex digits");
         return FALSE;
     }
     if (!take_word(Options, "crc", crcs, &crc)) {
@@ -162,6 +193,10 @@ static BOOLEAN take_options(struct vreader_slot *Slot, const struct card_options
     Slot->IsoCrc = crc != 0;
     if (!take_word(Options, "pps", answers, &Slot->PpsAnswer)) {
         card_text_add(&why, "pps wants agree, default or mute");
+        return FALSE;
+    }
+    if (!take_fastest(Slot, Options)) {
+        card_text_add(&why, "fastest wants one of the standard's F/D, such as 512/8");
         return FALSE;
     }
     return TRUE;
@@ -234,6 +269,9 @@ NTSTATUS vreader_insert(READER_EXTENSION *Reader, const char *Text, ULONG Length
     status = STATUS_INVALID_PARAMETER;
     if (!take_options(slot, &options, why, sizeof why)) {
         goto out;
+    }
+    if (kind->own_world) {
+        slot->World = host_world_begins();
     }
     status = kind->create(&options, &slot->Base, &slot->Card, why, sizeof why);
     if (!NT_SUCCESS(status)) {

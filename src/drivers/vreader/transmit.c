@@ -113,6 +113,11 @@ static NTSTATUS t1_step(READER_EXTENSION *Reader, enum vreader_event Event)
         }
         if (!parity_ok && length > 0) {
             host_step(Reader->Op.Irp, HOST_LAYER_TRANSPORT, "T=1: a character came with a parity error");
+            /* It makes the block invalid (ISO/IEC 7816-3:2006, 11.6.3). The library looks at the EDC alone, which may fit
+             * by chance: then it must not. */
+            if (iso7816_edc_ok(reply->Buffer, length, edc_kind(Reader))) {
+                reply->Buffer[length - 1] ^= 0x01;
+            }
         }
     }
     if (Reader->Op.Stage == STAGE_RESYNC) {

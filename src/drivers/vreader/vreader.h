@@ -7,7 +7,8 @@
  *   dispatch.c  create, close, cleanup, device control
  *   op.c        the life of an operation                 power.c protocol.c transmit.c  what each operation does
  *   tracking.c  IS_PRESENT and IS_ABSENT                 slot.c      cards come, go, and answer late
- *   wire.c      characters between reader and card       fault.c     what goes wrong on the way
+ *   wire.c      what goes between reader and card        line.c      how and when its characters arrive
+ *   fault.c     what goes wrong on the way               fault_text.c  its words
  *   panel.c     vendor codes, on the reader and beside it
  *
  * An operation is a step function that is called with what happened (start, bytes from the card, silence) under the
@@ -25,6 +26,7 @@
 #include "../../iso7816/apdu.h"
 #include "../../iso7816/atr.h"
 #include "../../iso7816/edc.h"
+#include "../../iso7816/negotiate.h"
 #include "../../iso7816/pps.h"
 #include "../../iso7816/t0.h"
 #include "../../iso7816/t1.h"
@@ -35,7 +37,9 @@
 #define VREADER_FAULTS    8u
 #define VREADER_BUFFER    600u /* of the library's request and reply buffers: the longest T=0 TPDU, short raw APDUs */
 #define VREADER_MAX_STEPS 400000u /* blocks or characters of one operation; 64 KiB at IFSC = 1 take 131074 */
-#define VREADER_ATR_US    100000u /* 40 000 clock cycles are 10 ms (ISO/IEC 7816-3:2006, 6.2.2); a slow host's slack */
+#define VREADER_ATR_US    (40000u * 1000u / VREADER_CLOCK_KHZ) /* 40 000 clock cycles (ISO/IEC 7816-3:2006, 6.2.2) */
+#define VREADER_HEX       32u                                  /* bytes that a fault can bring along */
+#define VREADER_LINE      800u /* a T=0 answer of 514 characters, and what eight faults add to it */
 #define VREADER_NEVER     0xFFFFFFFFu
 #define VREADER_PEER_US   10000000u /* the same for a card that is computing its answer to reset, which is not mute */
 
@@ -54,23 +58,49 @@ struct vreader_timer {
 
 enum vreader_fault_kind {
     FAULT_NONE, /* a free place */
+    /* of exchanges */
     FAULT_MUTE,
     FAULT_REMOVE,
-    FAULT_EDC,
-    FAULT_PARITY,
     FAULT_WTX,
     FAULT_LATE,
+    /* of what passes on the line */
+    FAULT_EDC,
+    FAULT_PARITY,
+    FAULT_ALTER,
+    FAULT_REPLACE,
+    FAULT_CUT,
+    FAULT_EXTRA,
+    FAULT_DELAY,
+    FAULT_DUPLICATE,
 };
 enum vreader_when { WHEN_BEFORE, WHEN_DURING, WHEN_AFTER };
 enum vreader_on { ON_EXCHANGE, ON_ATR, ON_PPS };
+enum vreader_way { TO_READER, TO_CARD, BOTH_WAYS, WAYS };
 
 struct vreader_fault {
     UCHAR Kind;
-    UCHAR When;     /* FAULT_REMOVE */
-    UCHAR On;       /* enum vreader_on; FAULT_EDC, FAULT_PARITY */
-    BOOLEAN ToCard; /* FAULT_EDC, FAULT_PARITY */
+    UCHAR When; /* FAULT_REMOVE */
+    UCHAR On;   /* enum vreader_on */
+    UCHAR Way;  /* enum vreader_way; both ways: FAULT_REMOVE only */
     BOOLEAN Forever;
-    ULONG Byte, Ms, Count, Skip;
+    BOOLEAN Mend;           /* the check character is made to fit */
+    UCHAR And, Xor;         /* FAULT_ALTER: byte = (byte & And) ^ Xor */
+    UCHAR Hex[VREADER_HEX]; /* FAULT_REPLACE, FAULT_EXTRA */
+    ULONG HexLength;
+    ULONG Byte; /* FAULT_EXTRA: VREADER_NEVER for behind the last */
+    ULONG Us, Count, Skip;
+};
+
+/* What is on the line in one direction: a block, an answer to reset, the characters that T=0 sends in one go. */
+struct vreader_line {
+    UCHAR Bytes[VREADER_LINE];
+    ULONG Size;
+    ULONG Real;       /* behind the last one that its sender meant to send */
+    BOOLEAN ParityOk; /* FALSE: a character of a block is wrong */
+    ULONG StopCount, StopAt;
+    struct {
+        ULONG At, Us;        /* before character At nothing comes for so long */
+    } Stops[VREADER_FAULTS]; /* in the order of At */
 };
 
 /* ---- what is in the slot ----------------------------------------------------------------------------------------- */
@@ -96,16 +126,21 @@ struct vreader_slot {
     struct card_slot Base; /* first: what the card knows us by */
     struct _READER_EXTENSION *Reader;
     struct card *Card;
+    PVOID World;       /* of host_world_begins, for cards that have one of their own */
     BOOLEAN Installed; /* it is the reader's slot */
     BOOLEAN Present;   /* the card is there; a peer that hung up is not, and may come back */
     BOOLEAN Left;      /* it was taken by a fault and does not come back */
     BOOLEAN Inverse;   /* the card speaks the inverse convention */
     BOOLEAN Talked;    /* something was said since the ATR, so PPS needs a reset first */
     BOOLEAN Resync;    /* T=1: an exchange was given up; both sides must agree anew */
-    BOOLEAN AtrGiven;  /* Atr is the user's */
     BOOLEAN IsoCrc;    /* over T=1 with a CRC the card speaks the standard's, not the library's */
-    UCHAR PpsAnswer;   /* enum vreader_pps */
-    UCHAR Atr[ISO7816_ATR_MAX];
+    BOOLEAN Warm;      /* its last reset was a warm one */
+    UCHAR PpsAnswer;   /* enum vreader_pps: how it answers; with the two below, what is faster than they say */
+    ULONG FastestF;
+    ULONG FastestD;                 /* 0: no such limit */
+    UCHAR WarmAtr[ISO7816_ATR_MAX]; /* what it answers to a warm reset, when WarmLength is not 0 */
+    ULONG WarmLength;
+    UCHAR Atr[ISO7816_ATR_MAX]; /* the user's, when AtrLength is not 0 */
     ULONG AtrLength;
     struct iso7816_atr Parsed;
     UCHAR Phase;    /* enum vreader_phase */
@@ -129,14 +164,22 @@ struct vreader_slot {
     /* From the card to the reader: what has been sent and not been taken. */
     const UCHAR *Out;
     ULONG OutSize, OutAt;
+    ULONG Arrived;  /* of OutSize; the others come when Line fires */
+    BOOLEAN Whole;  /* T=0 characters apart: all of a block has arrived, or what there is of it */
+    UCHAR On;       /* enum vreader_on: what it is; of use while InLine */
+    BOOLEAN InLine; /* Out is ToReader's, with what faults made of it */
+    struct vreader_line ToReader, ToCard;
+    UCHAR Stale[ISO7816_T1_BLOCK_MAX]; /* FAULT_DUPLICATE: it takes the place of the next one of its kind */
+    ULONG StaleLength;
+    UCHAR StaleOn, StaleWay;
     union {
         struct iso7816_t0_card T0;
         struct iso7816_t1_card T1;
     } Engine;
     struct iso7816_t0_host T0Host;
+    struct iso7816_negotiate Negotiate; /* the reader's side of SET_PROTOCOL */
     UCHAR Pps[ISO7816_PPS_MAX];
     ULONG PpsLength;
-    UCHAR Scratch[ISO7816_T1_BLOCK_MAX + 1]; /* a block after faults, or the raw ATR */
     UCHAR Command[ISO7816_COMMAND_MAX + 1];
     UCHAR Response[CARD_MAX_RESPONSE];
 };
@@ -166,7 +209,8 @@ struct vreader_op {
     ULONG Steps;
     ULONG Wire;             /* characters on the wire so far, both ways */
     ULONG ToCard, ToReader; /* characters each way */
-    ULONG RemoveAt;         /* Wire at which the card goes; VREADER_NEVER: not */
+    BOOLEAN Cut[2];         /* T=0, by enum vreader_way: nothing comes any more */
+    ULONG RemoveAt[WAYS];   /* how many characters that way the card survives; VREADER_NEVER: all */
     BOOLEAN RemoveAfter;
     ULONG Selected; /* SET_PROTOCOL */
 };
@@ -186,9 +230,11 @@ struct _READER_EXTENSION {
     PIRP Tracking;             /* OsData->NotificationIrp once it is set up to be cancelled; NULL: none */
     struct vreader_timer Wait; /* the reader's waiting time */
     struct vreader_timer Pace; /* the card's clock: waiting time requests, delays, lateness */
+    struct vreader_timer Line; /* characters that come later than the ones before */
     BOOLEAN TimersUsed;
     struct vreader_end Ends[2];
     struct vreader_fault Faults[VREADER_FAULTS];
+    ULONG Armed;      /* how many of them are */
     char Refusal[96]; /* why the last text was refused */
 };
 typedef struct _READER_EXTENSION READER_EXTENSION;
@@ -232,7 +278,13 @@ DRIVER_DISPATCH vreader_create_close, vreader_cleanup, vreader_device_control;
 /* power.c, protocol.c, transmit.c, tracking.c, panel.c: the library's callbacks */
 NTSTATUS vreader_power(PSMARTCARD_EXTENSION Smartcard);
 NTSTATUS vreader_set_protocol(PSMARTCARD_EXTENSION Smartcard);
+/* No power any more, be it because the card's answer to reset is of no use (6.2.2). Returns Status. Lock held. */
+NTSTATUS vreader_power_off(READER_EXTENSION *Reader, NTSTATUS Status);
 NTSTATUS vreader_transmit(PSMARTCARD_EXTENSION Smartcard);
+/* What the reader can do; `config` is for a negotiation with the card that was given, as the library sees it. */
+VOID vreader_abilities(const READER_EXTENSION *Reader, struct iso7816_negotiate_config *Config);
+/* The card's answer to reset as the reader has received it. FALSE: its structure is not whole. */
+BOOLEAN vreader_read_atr(const READER_EXTENSION *Reader, struct iso7816_atr *Atr);
 NTSTATUS vreader_tracking(PSMARTCARD_EXTENSION Smartcard);
 NTSTATUS vreader_vendor(PSMARTCARD_EXTENSION Smartcard);
 /* A vendor code's work; Text holds the input and takes the output. PASSIVE_LEVEL, no lock held. */
@@ -279,16 +331,25 @@ VOID vreader_notify(READER_EXTENSION *Reader);
 /* End the tracking request, if any (of this file, NULL: of any). Lock held. */
 VOID vreader_end_tracking(READER_EXTENSION *Reader, PFILE_OBJECT File, NTSTATUS Status);
 
-/* ---- wire.c: all with the lock held ------------------------------------------------------------------------------ */
+/* ---- wire.c, line.c: all with the lock held ---------------------------------------------------------------------- */
 
 /* Reset the card; its ATR comes. *Us: how long to wait for it. */
 VOID wire_reset(READER_EXTENSION *Reader, BOOLEAN Cold, ULONG *Us);
 VOID wire_power_off(READER_EXTENSION *Reader);
 /* Send bytes to the card. */
 VOID wire_send(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length);
-/* Whether bytes from the card wait to be taken. */
+/* Whether bytes from the card wait to be taken: a T=0 character, or all of anything else. */
 BOOLEAN wire_waiting(const READER_EXTENSION *Reader);
-/* Take all bytes that wait (ATR, PPS, raw, a T=1 block); returns how many were put into Buffer, at most Room. *ParityOk FALSE: one arrived wrong. */
+/* How long to wait now: Us, or from the first character of a block on the time that may pass between two (CWT). */
+ULONG wire_patience(const READER_EXTENSION *Reader, ULONG Us);
+/* Nothing came in that time. TRUE: what has come is the block, and waits to be taken. */
+BOOLEAN wire_cut_off(READER_EXTENSION *Reader);
+/* Line fired: more characters come. */
+VOID wire_arrive(READER_EXTENSION *Reader);
+/* The check character that the card uses over T=1. */
+enum iso7816_edc wire_edc(const struct vreader_slot *Slot);
+/* Take what waits (ATR, PPS, raw, a T=1 block); returns how many were put into Buffer, at most Room. What comes behind
+ * the end of a block is lost. *ParityOk FALSE: one arrived wrong. */
 ULONG wire_take(READER_EXTENSION *Reader, UCHAR *Buffer, ULONG Room, BOOLEAN *ParityOk);
 /* T=0: take one character; FALSE in *ParityOk leaves it there to be sent again. */
 UCHAR wire_take_character(READER_EXTENSION *Reader, BOOLEAN *ParityOk);
@@ -304,7 +365,19 @@ VOID wire_abandon(READER_EXTENSION *Reader);
 VOID wire_pace(READER_EXTENSION *Reader);
 VOID wire_answer(READER_EXTENSION *Reader, NTSTATUS Status, const UCHAR *Bytes, ULONG Length);
 
-/* ---- fault.c: all with the lock held ----------------------------------------------------------------------------- */
+/* From the card to the reader; Bytes stay where they are until they are taken. Length 0: what was on the line is gone. */
+VOID line_show(struct vreader_slot *Slot, const UCHAR *Bytes, ULONG Length);
+VOID line_show_block(READER_EXTENSION *Reader, enum vreader_on On, const UCHAR *Bytes, ULONG Length);
+VOID line_show_characters(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length);
+VOID line_show_atr(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length);
+/* T=0: a disturbed transmission of the card has not been taken to its end. */
+BOOLEAN line_busy(const struct vreader_slot *Slot);
+/* From the reader to the card: what the card gets, in ToCard. */
+const struct vreader_line *line_block_to_card(READER_EXTENSION *Reader, enum vreader_on On, const UCHAR *Block,
+                                              ULONG Length);
+ULONG line_characters_to_card(READER_EXTENSION *Reader, ULONG First, const UCHAR *Bytes, ULONG Length);
+
+/* ---- fault_text.c, fault.c: all with the lock held --------------------------------------------------------------- */
 
 NTSTATUS fault_arm(READER_EXTENSION *Reader, const char *Text, ULONG Length, struct card_text *Why);
 /* An operation that talks to the card begins: faults that count in exchanges take effect. FALSE: the card has gone. */
@@ -312,11 +385,14 @@ BOOLEAN fault_exchange(READER_EXTENSION *Reader);
 VOID fault_exchange_over(READER_EXTENSION *Reader);
 /* Characters pass: FALSE when the card leaves at one of them. */
 BOOLEAN fault_pass(READER_EXTENSION *Reader, ULONG Length, BOOLEAN ToCard);
-/* A T=1 block, an ATR or a PPS block passes: spoil it. *ParityOk FALSE: one of its characters arrived wrong. */
-VOID fault_block(READER_EXTENSION *Reader, enum vreader_on On, BOOLEAN ToCard, UCHAR *Block, ULONG Length,
-                 BOOLEAN *ParityOk);
+/* Whether what passes on the line must be shown to the two below at all. */
+BOOLEAN fault_near(const READER_EXTENSION *Reader);
+/* A T=1 block, an ATR or a PPS block passes: spoil it. FALSE: it is as it was. */
+BOOLEAN fault_block(READER_EXTENSION *Reader, enum vreader_on On, enum vreader_way Way, struct vreader_line *Line);
+/* T=0 characters pass, the first of them being number First of the exchange: the same, parity apart. */
+VOID fault_characters(READER_EXTENSION *Reader, enum vreader_way Way, ULONG First, struct vreader_line *Line);
 /* A T=0 character passes: TRUE when it arrives with a parity error. */
-BOOLEAN fault_character(READER_EXTENSION *Reader, BOOLEAN ToCard, ULONG Index);
+BOOLEAN fault_parity(READER_EXTENSION *Reader, enum vreader_way Way, ULONG Index);
 ULONG fault_count(const READER_EXTENSION *Reader);
 
 #endif

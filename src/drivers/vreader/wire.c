@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the reader and the card: characters and blocks pass here, with the faults that hit them, and the card's side
- * of the protocols lives here: its engines, its clock (waiting time requests at half of the waiting time), its lateness.
+ * What the reader sends comes here, and the card's side of the protocols lives here: its engines, its clock (waiting
+ * time requests at half of the waiting time), its lateness. How characters arrive on either side is line.c's.
  *
  * The ATR passes as it is on the line (inverted in the inverse convention). Afterwards both sides use the convention
  * that TS named, so characters pass decoded. Transmission itself takes no time; waiting does.
@@ -11,18 +11,12 @@
 static VOID run_command(READER_EXTENSION *Reader, UCHAR *Apdu, ULONG Length);
 static VOID give_answer(READER_EXTENSION *Reader);
 
-static VOID show(struct vreader_slot *Slot, const UCHAR *Bytes, ULONG Length)
+enum iso7816_edc wire_edc(const struct vreader_slot *Slot)
 {
-    Slot->Out = Bytes;
-    Slot->OutSize = Length;
-    Slot->OutAt = 0;
-}
-
-BOOLEAN wire_waiting(const READER_EXTENSION *Reader)
-{
-    const struct vreader_slot *slot = Reader->Slot;
-
-    return slot != NULL && slot->Doing != CARD_HOLDING && slot->OutAt < slot->OutSize;
+    if (!Slot->Parsed.crc) {
+        return ISO7816_EDC_LRC;
+    }
+    return Slot->IsoCrc ? ISO7816_EDC_CRC : ISO7816_EDC_CRC_A001;
 }
 
 /* The card has something to say: now, or when its lateness is over. */
@@ -92,11 +86,11 @@ VOID wire_pace(READER_EXTENSION *Reader)
         if (slot->Protocol == 1) {
             if (iso7816_t1_card_wtx(&slot->Engine.T1, 1) == ISO7816_T1_SEND) {
                 slot->Asked = TRUE;
-                show(slot, slot->Engine.T1.tx, (ULONG)slot->Engine.T1.tx_size);
+                line_show_block(Reader, ON_EXCHANGE, slot->Engine.T1.tx, (ULONG)slot->Engine.T1.tx_size);
             }
         } else if (iso7816_t0_card_busy(&slot->Engine.T0) == ISO7816_T0_CARD_SEND) {
             host_count(Reader->Op.Irp, 0, 1);
-            show(slot, slot->Engine.T0.tx, (ULONG)slot->Engine.T0.tx_size);
+            line_show_characters(Reader, slot->Engine.T0.tx, (ULONG)slot->Engine.T0.tx_size);
         }
     }
     pace(Reader);
@@ -117,8 +111,11 @@ static VOID act_t1(READER_EXTENSION *Reader, enum iso7816_t1_action Action)
             slot->Asked = FALSE;
             vreader_timer_stop(&Reader->Pace);
         }
-        show(slot, t1->tx, (ULONG)t1->tx_size);
+        line_show_block(Reader, ON_EXCHANGE, t1->tx, (ULONG)t1->tx_size);
         return;
+    }
+    if (slot->Doing == CARD_RUNNING && t1->asked != 0) {
+        return; /* no valid one, and the card has said so often enough */
     }
     if (slot->Doing == CARD_RUNNING) { /* S(WTX response) came */
         slot->Asked = FALSE;
@@ -137,12 +134,16 @@ static VOID send_block(READER_EXTENSION *Reader, const UCHAR *Block, ULONG Lengt
     struct vreader_slot *slot = Reader->Slot;
     BOOLEAN parity_ok = TRUE;
 
-    if (fault_count(Reader) > 0 && Length <= sizeof slot->Scratch) {
-        RtlCopyMemory(slot->Scratch, Block, Length);
-        fault_block(Reader, ON_EXCHANGE, TRUE, slot->Scratch, Length, &parity_ok);
-        Block = slot->Scratch;
+    if (fault_near(Reader)) {
+        const struct vreader_line *line = line_block_to_card(Reader, ON_EXCHANGE, Block, Length);
+
+        Block = line->Bytes;
+        Length = line->Size;
+        parity_ok = line->ParityOk;
     }
-    act_t1(Reader, iso7816_t1_card_receive(&slot->Engine.T1, Block, Length, parity_ok));
+    if (Length > 0) {
+        act_t1(Reader, iso7816_t1_card_receive(&slot->Engine.T1, Block, Length, parity_ok));
+    }
 }
 
 /* ---- T=0 --------------------------------------------------------------------------------------------------------- */
@@ -152,8 +153,11 @@ static VOID act_t0(READER_EXTENSION *Reader, enum iso7816_t0_card_action Action)
     struct vreader_slot *slot = Reader->Slot;
     struct iso7816_t0_card *t0 = &slot->Engine.T0;
 
+    if (Action == ISO7816_T0_CARD_SEND && line_busy(slot)) {
+        return; /* a NULL that is late comes first, and then what is to be sent now */
+    }
     if (Action == ISO7816_T0_CARD_SEND) {
-        show(slot, t0->tx, (ULONG)t0->tx_size);
+        line_show_characters(Reader, t0->tx, (ULONG)t0->tx_size);
     } else if (Action == ISO7816_T0_CARD_COMMAND && slot->Doing != CARD_RUNNING) {
         run_command(Reader, t0->apdu, (ULONG)t0->apdu_size);
     }
@@ -174,6 +178,14 @@ static enum iso7816_t0_direction direction(void *Context, const uint8_t Header[5
     }
 }
 
+/* The card has sent what the reader did not take, because it took something else for the end. */
+static VOID finish_sending(struct vreader_slot *Slot)
+{
+    if (line_busy(Slot)) {
+        (void)iso7816_t0_card_sent(&Slot->Engine.T0);
+    }
+}
+
 /* A wrong character is sent again, three times at most (ISO/IEC 7816-3:2006, 7.3); then the card has not got it. */
 static VOID send_characters(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length)
 {
@@ -181,8 +193,12 @@ static VOID send_characters(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG 
     ULONG first = Reader->Op.ToCard - Length;
     ULONG i, again;
 
+    if (fault_near(Reader) || Reader->Op.Cut[TO_CARD]) {
+        Length = line_characters_to_card(Reader, first, Bytes, Length);
+        Bytes = slot->ToCard.Bytes;
+    }
     for (i = 0; i < Length && slot->Phase == PHASE_PROTOCOL; i++) {
-        for (again = 0; fault_character(Reader, TRUE, first + i); again++) {
+        for (again = 0; fault_parity(Reader, TO_CARD, first + i); again++) {
             if (again == 3) {
                 host_step(Reader->Op.Irp, HOST_LAYER_TRANSPORT, "T=0: character %u stays wrong on its way to the card",
                           first + i);
@@ -201,7 +217,7 @@ UCHAR wire_take_character(READER_EXTENSION *Reader, BOOLEAN *ParityOk)
     UCHAR byte = slot->Out[slot->OutAt];
 
     *ParityOk = TRUE;
-    if (fault_character(Reader, FALSE, index)) {
+    if (fault_parity(Reader, TO_READER, index)) {
         *ParityOk = FALSE;
         Reader->Op.Heard = TRUE;
         return (UCHAR)(byte ^ 0x01);
@@ -209,7 +225,7 @@ UCHAR wire_take_character(READER_EXTENSION *Reader, BOOLEAN *ParityOk)
     if (!fault_pass(Reader, 1, FALSE)) {
         return byte;
     }
-    if (++slot->OutAt == slot->OutSize) {
+    if (++slot->OutAt == (slot->InLine ? slot->ToReader.Real : slot->OutSize)) {
         act_t0(Reader, iso7816_t0_card_sent(&slot->Engine.T0));
     }
     return byte;
@@ -254,7 +270,7 @@ static VOID give_answer(READER_EXTENSION *Reader)
 
     if (slot->Raw) {
         slot->Raw = FALSE;
-        show(slot, slot->Response, slot->ResponseLength);
+        line_show(slot, slot->Response, slot->ResponseLength);
     } else if (slot->Protocol == 1) {
         act_t1(Reader, iso7816_t1_card_answer(&slot->Engine.T1, slot->Response, slot->ResponseLength));
     } else {
@@ -275,7 +291,10 @@ static VOID show_atr(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length)
     struct vreader_slot *slot = Reader->Slot;
     UCHAR atr[ISO7816_ATR_MAX];
 
-    if (slot->AtrGiven) {
+    if (slot->Warm && slot->WarmLength != 0) {
+        Bytes = slot->WarmAtr;
+        Length = slot->WarmLength;
+    } else if (slot->AtrLength != 0) {
         Bytes = slot->Atr;
         Length = slot->AtrLength;
     }
@@ -290,14 +309,10 @@ static VOID show_atr(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length)
     (void)iso7816_atr_parse(atr, Length, &slot->Parsed, NULL);
     slot->CardFi = rate_is_of_atr(&slot->Parsed) ? slot->Parsed.fi : 1;
     slot->CardDi = rate_is_of_atr(&slot->Parsed) ? slot->Parsed.di : 1;
-    RtlCopyMemory(slot->Scratch, atr, Length);
-    if (slot->Inverse) {
-        SmartcardInvertData(slot->Scratch, Length);
-    }
     slot->Resetting = FALSE;
     slot->Doing = CARD_IDLE;
     slot->Phase = PHASE_ATR;
-    show(slot, slot->Scratch, Length);
+    line_show_atr(Reader, atr, Length);
     hold(Reader);
 }
 
@@ -343,7 +358,8 @@ static VOID forget(READER_EXTENSION *Reader)
     slot->Ready = FALSE;
     slot->Raw = FALSE;
     slot->LeftUs = 0;
-    show(slot, NULL, 0);
+    slot->StaleLength = 0;
+    line_show(slot, NULL, 0);
 }
 
 VOID wire_reset(READER_EXTENSION *Reader, BOOLEAN Cold, ULONG *Us)
@@ -362,6 +378,7 @@ VOID wire_reset(READER_EXTENSION *Reader, BOOLEAN Cold, ULONG *Us)
     slot->Protocol = 0;
     slot->Selected = 0;
     slot->Resetting = TRUE;
+    slot->Warm = !Cold;
     if (Reader->Op.Mute) {
         return;
     }
@@ -387,19 +404,11 @@ VOID wire_power_off(READER_EXTENSION *Reader)
     }
 }
 
-static enum iso7816_edc edc_kind(const struct vreader_slot *Slot)
-{
-    if (!Slot->Parsed.crc) {
-        return ISO7816_EDC_LRC;
-    }
-    return Slot->IsoCrc ? ISO7816_EDC_CRC : ISO7816_EDC_CRC_A001;
-}
-
 static VOID start_engine(struct vreader_slot *Slot)
 {
     if (Slot->Protocol == 1) {
         struct iso7816_t1_config config = {
-            .edc = edc_kind(Slot),
+            .edc = wire_edc(Slot),
             .nad = 0,
             .ifsc = Slot->Parsed.ifsc != 0 ? Slot->Parsed.ifsc : 32,
             .ifsd = 32,
@@ -434,31 +443,43 @@ VOID wire_protocol_of_atr(READER_EXTENSION *Reader)
                   own ? atr->di : 1);
 }
 
+/* How the card takes this request. */
+static enum vreader_pps pps_answer(const struct vreader_slot *Slot, const struct iso7816_pps *Wanted)
+{
+    ULONG f = iso7816_f(Wanted->pps1 >> 4), d = iso7816_d(Wanted->pps1 & 0x0F);
+
+    if (Slot->FastestD == 0) {
+        return Slot->PpsAnswer;
+    }
+    if (!Wanted->has_pps1 || d * Slot->FastestF <= Slot->FastestD * f) {
+        return PPS_AGREE;
+    }
+    return Slot->PpsAnswer == PPS_AGREE ? PPS_DEFAULT_RATE : Slot->PpsAnswer;
+}
+
 /* PPS (ISO/IEC 7816-3:2006, 9.3): what the card answers; it then keeps to what was agreed. */
 static VOID send_pps(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length)
 {
     struct vreader_slot *slot = Reader->Slot;
+    const struct vreader_line *request;
     struct iso7816_pps agreed;
-    UCHAR request[ISO7816_PPS_MAX];
-    BOOLEAN parity_ok = TRUE;
     ULONG size;
 
-    if (Length > sizeof request) {
+    if (Length > ISO7816_PPS_MAX) {
         return;
     }
-    RtlCopyMemory(request, Bytes, Length);
-    fault_block(Reader, ON_PPS, TRUE, request, Length, &parity_ok);
-    size = (ULONG)iso7816_pps_answer(&slot->Parsed, request, Length, slot->Pps, &agreed);
-    if (size == 0 || !parity_ok || slot->PpsAnswer == PPS_MUTE) {
+    request = line_block_to_card(Reader, ON_PPS, Bytes, Length);
+    size = (ULONG)iso7816_pps_answer(&slot->Parsed, request->Bytes, request->Size, slot->Pps, &agreed);
+    if (size == 0 || !request->ParityOk || pps_answer(slot, &agreed) == PPS_MUTE) {
         return; /* 9.3: it does not answer what it does not understand */
     }
-    if (slot->PpsAnswer == PPS_DEFAULT_RATE) {
+    if (pps_answer(slot, &agreed) == PPS_DEFAULT_RATE) {
         agreed = (struct iso7816_pps){.protocol = agreed.protocol, .pps1 = 0x11};
         size = (ULONG)iso7816_pps_build(&agreed, slot->Pps);
     }
     slot->CardFi = agreed.pps1 >> 4;
     slot->CardDi = agreed.pps1 & 0x0F;
-    show(slot, slot->Pps, size);
+    line_show_block(Reader, ON_PPS, slot->Pps, size);
     hold(Reader);
 }
 
@@ -470,10 +491,14 @@ VOID wire_send(READER_EXTENSION *Reader, const UCHAR *Bytes, ULONG Length)
         return;
     }
     slot->Talked = TRUE;
-    if (Reader->Op.Mute || slot->Doing == CARD_HOLDING || (slot->Doing == CARD_RUNNING && !slot->Asked)) {
+    if (Reader->Op.Mute || slot->Doing == CARD_HOLDING || (slot->Doing == CARD_RUNNING && !slot->Asked) ||
+        Reader->Line.Armed) {
         return; /* nobody listens */
     }
-    show(slot, NULL, 0);
+    if (slot->Phase == PHASE_PROTOCOL && slot->Protocol == 0) {
+        finish_sending(slot);
+    }
+    line_show(slot, NULL, 0);
     if (slot->Phase == PHASE_PROTOCOL && (slot->Fi != slot->CardFi || slot->Di != slot->CardDi)) {
         return; /* noise */
     }
@@ -495,42 +520,9 @@ VOID wire_raw(READER_EXTENSION *Reader, const UCHAR *Apdu, ULONG Length)
         return;
     }
     slot->Raw = TRUE;
-    show(slot, NULL, 0);
+    line_show(slot, NULL, 0);
     RtlCopyMemory(slot->Command, Apdu, Length);
     run_command(Reader, slot->Command, Length);
-}
-
-/* What comes from the card, as faults see it. FALSE: nothing that they hit here. */
-static BOOLEAN shown(const struct vreader_slot *Slot, enum vreader_on *On)
-{
-    if (Slot->Out == Slot->Pps) {
-        *On = ON_PPS;
-        return TRUE;
-    }
-    *On = Slot->Out == Slot->Scratch ? ON_ATR : ON_EXCHANGE;
-    return *On == ON_ATR || (Slot->Protocol == 1 && Slot->Out == Slot->Engine.T1.tx);
-}
-
-ULONG wire_take(READER_EXTENSION *Reader, UCHAR *Buffer, ULONG Room, BOOLEAN *ParityOk)
-{
-    struct vreader_slot *slot = Reader->Slot;
-    ULONG length = slot->OutSize - slot->OutAt;
-    enum vreader_on on;
-    BOOLEAN hit = shown(slot, &on);
-
-    *ParityOk = TRUE;
-    if (!fault_pass(Reader, length, FALSE)) {
-        return 0;
-    }
-    if (length > Room) {
-        length = Room;
-    }
-    RtlCopyMemory(Buffer, slot->Out + slot->OutAt, length);
-    show(slot, NULL, 0);
-    if (hit && fault_count(Reader) > 0) {
-        fault_block(Reader, on, FALSE, Buffer, length, ParityOk);
-    }
-    return length;
 }
 
 VOID wire_abandon(READER_EXTENSION *Reader)
