@@ -57,6 +57,16 @@ says "90 00"
 ran "a mute card ends in a time-out" 1 --card fs power, protocol t1, fault mute count=0, \
 	send --timeout 50 00A4000C023F00
 complains "STATUS_IO_TIMEOUT (0xC00000B5)" "[host: "
+ran "in simulated time it ends at once, after exactly its time" 1 -k --simulated-time --card fs power, protocol t1, \
+	fault mute count=0, send --timeout 3600000 00A4000C023F00, sleep 86400000, send --timeout 7 00A4000C023F00, log
+complains "STATUS_IO_TIMEOUT (0xC00000B5)"
+says "    7.000 ms"
+ran "a card that takes an hour is told so" 0 --simulated-time --card "echo delay=3600000" power, protocol t1, \
+	send 00B0000002
+says "3600000.000 ms"
+ran "watch sees simulated time pass" 0 --simulated-time --card "echo delay=60000" power, protocol t1, \
+	send --async 00B0000002, watch --for 90000
+says "00:01:01.000  vreader0   TRANSMIT"
 ran "the last error is that of the operation before" 1 -k --card fs power, protocol t1, fault mute count=0, \
 	send --timeout 50 00A4000C023F00, last-error, last-error
 [ "$(grep -c "STATUS_IO_TIMEOUT (0xC00000B5)" "$work/out")" -eq 2 ] || fail "not twice"

@@ -59,6 +59,7 @@ static struct smartcrd *context;
 static uint64_t seed;
 static uint64_t until;
 static _Atomic bool over;
+static bool destroying; /* guarded by toy_books: the host is about to go */
 static char names[READERS][SMARTCRD_NAME_MAX];
 static pthread_mutex_t names_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -409,17 +410,22 @@ static void *let_go(void *argument)
     uint64_t random = seed ^ 0x5555;
 
     (void)argument;
+    nt_enter(context->host);
     while (!over) {
         pthread_mutex_lock(&toy_books);
+        /* A thread of which the host knows nothing: what it has begun must not take simulated hours. */
+        PVOID world = destroying ? NULL : host_world_begins();
         struct toy *toy = toys[draw(&random, TOY_MAX)];
         if (toy && draw(&random, 4) == 0)
             toy_let_go(toy, &toy->tracking, STATUS_SUCCESS, 0);
         else if (toy)
             toy_let_go(toy, &toy->held, STATUS_NO_MEDIA, draw(&random, 2) ? STATUS_NO_MEDIA : 0);
+        host_world_ends(world);
         pthread_mutex_unlock(&toy_books);
         if (draw(&random, 16) == 0)
             nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
+    nt_enter(NULL);
     return NULL;
 }
 
@@ -473,17 +479,20 @@ int main(int argc, char **argv)
     static struct player players[THREADS];
     static struct table tables[TABLES];
     unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 3;
+    struct smartcrd_options options = {.size = sizeof(options)};
     pthread_t releaser, plugger;
     uint64_t count = 0;
 
-    seed = argc > 2 ? strtoull(argv[2], NULL, 10) : nt_now() % 1000000;
-    printf("client_stress: %u s, seed %llu\n", seconds, (unsigned long long)seed);
+    seed = argc > 2 && argv[2][0] != '-' ? strtoull(argv[2], NULL, 10) : nt_now() % 1000000;
+    options.simulated_time = argc > 3 && strcmp(argv[3], "simulated") == 0;
+    printf("client_stress: %u s, seed %llu%s\n", seconds, (unsigned long long)seed,
+           options.simulated_time ? ", simulated time" : "");
     fflush(stdout);
     signal(SIGALRM, give_up);
     alarm(seconds + PATIENCE);
     until = nt_now() + seconds * 1000000000ull;
     toy_shows_cell = true;
-    CHECK(smartcrd_create(NULL, &context) == STATUS_SUCCESS);
+    CHECK(smartcrd_create(&options, &context) == STATUS_SUCCESS);
     CHECK(smartcrd_add_driver(context, "toy", toy_entry) == STATUS_SUCCESS);
     for (int i = 0; i < READERS; i++) {
         toy_never_blocks = i % 2 == 0;
@@ -509,6 +518,9 @@ int main(int argc, char **argv)
     pthread_join(plugger, NULL);
     for (int i = 0; i < TABLES; i++)
         pthread_join(tables[i].host, NULL);
+    pthread_mutex_lock(&toy_books);
+    destroying = true;
+    pthread_mutex_unlock(&toy_books);
     smartcrd_destroy(context); /* needs the hand that lets go until the end */
     over = true;
     for (int i = 0; i < TABLES; i++) {

@@ -56,6 +56,21 @@ static void an_unknown_option_is_named(void **state)
     assert_true(card_options_known(&options, keys, why, sizeof why));
 }
 
+static void an_option_given_twice_is_named(void **state)
+{
+    static const char *const twice[] = {" pin=1 pin=1", " pin=1 atr=3B00 pin=2", " pin pin"};
+    static const char *const keys[] = {"pin", NULL};
+    char why[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof twice / sizeof twice[0]; i++) {
+        struct card_options options = line(twice[i]);
+
+        assert_false(card_options_known(&options, keys, why, sizeof why));
+        assert_string_equal(why, "given twice: pin");
+    }
+}
+
 static void hex_takes_blanks_and_colons(void **state)
 {
     UCHAR bytes[4];
@@ -136,6 +151,7 @@ int main(void)
         cmocka_unit_test(an_option_is_found_by_its_whole_key),
         cmocka_unit_test(a_value_in_quotes_keeps_its_blanks),
         cmocka_unit_test(an_unknown_option_is_named),
+        cmocka_unit_test(an_option_given_twice_is_named),
         cmocka_unit_test(hex_takes_blanks_and_colons),
         cmocka_unit_test(hex_refuses_halves_strangers_and_too_much),
         cmocka_unit_test(numbers_stop_at_their_maximum),

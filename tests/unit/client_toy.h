@@ -55,6 +55,8 @@ struct toy {
     ULONG order[1024]; /* first ULONG of each TOY_LATER, in the order of arrival */
     ULONG protocol;    /* CURRENT_PROTOCOL_TYPE */
     NTSTATUS (*transmit)(struct toy *toy, const UCHAR *in, ULONG in_size, UCHAR *out, ULONG room, ULONG_PTR *size);
+    void (*arrives)(struct toy *toy); /* before a request is looked at; NULL: nothing */
+    void *test;                       /* its */
 };
 
 /* Those that are there, the first one first; NULL: a free place. toy_books guards them where readers come and go
@@ -276,6 +278,8 @@ static NTSTATUS toy_control(PDEVICE_OBJECT device, PIRP irp)
     bool tracking = code == IOCTL_SMARTCARD_IS_PRESENT || code == IOCTL_SMARTCARD_IS_ABSENT;
     NTSTATUS status;
 
+    if (toy->arrives)
+        toy->arrives(toy);
     if (code == IOCTL_SMARTCARD_GET_LAST_ERROR || code == IOCTL_SMARTCARD_GET_STATE ||
         code == IOCTL_SMARTCARD_GET_ATTRIBUTE || code == IOCTL_SMARTCARD_GET_PERF_CNTR)
         return toy_query(toy, irp, code, location->Parameters.DeviceIoControl.OutputBufferLength);
@@ -405,18 +409,23 @@ struct house {
     char name[SMARTCRD_NAME_MAX];
 };
 
-static int house_build(struct house *house, bool never_blocks)
+static int house_build_with(struct house *house, bool never_blocks, const struct smartcrd_options *options)
 {
     toy_count = 0;
     toy_never_blocks = never_blocks;
     toy_shows_cell = true;
-    assert_int_equal(smartcrd_create(NULL, &house->context), STATUS_SUCCESS);
+    assert_int_equal(smartcrd_create(options, &house->context), STATUS_SUCCESS);
     assert_int_equal(smartcrd_add_driver(house->context, "toy", toy_entry), STATUS_SUCCESS);
     assert_int_equal(smartcrd_add_reader(house->context, "toy", house->name, sizeof(house->name)), STATUS_SUCCESS);
     assert_string_equal(house->name, "SCReader0");
     assert_int_equal(smartcrd_open(house->context, "SCReader0", &house->handle), STATUS_SUCCESS);
     house->toy = toys[0];
     return 0;
+}
+
+__attribute__((unused)) static int house_build(struct house *house, bool never_blocks)
+{
+    return house_build_with(house, never_blocks, NULL);
 }
 
 __attribute__((unused)) static int house_up(void **state)

@@ -8,11 +8,11 @@
 # Exit code 77 (skipped) when the compiler is missing or cannot compile for that size.
 compiler=$1 bits=$2 root=$3
 flags="-m$bits -ffreestanding -std=gnu11 -Wall -Wextra -Wconversion -Wshadow -Wvla -Wstrict-prototypes -Werror"
-flags="$flags -Wno-unused-parameter -Wno-missing-field-initializers -I$root/include -fsyntax-only"
+flags="$flags -Wno-unused-parameter -Wno-missing-field-initializers -fsyntax-only"
 
 compile() { # source on standard input, more flags as arguments
     # shellcheck disable=SC2086
-    "$compiler" $flags "$@" -x c - 2>"$log"
+    "$compiler" $flags -I"$root/include" "$@" -x c - 2>"$log"
 }
 must() { # a sentence; the rest as above
     what=$1

@@ -155,6 +155,35 @@ static void case_4s_errors_and_warnings_are_final(void **state)
     expect_response("62 83");
 }
 
+static void case_4s_9xxx_is_final(void **state)
+{
+    start("A0 A4 00 00 02 3F 00 10", 300);
+    reply("9F 16"); /* of the SIM: the caller fetches them */
+    expect_response("9F 16");
+    start("80 50 00 00 01 AA 00", 300);
+    reply("91 00");
+    expect_response("91 00");
+}
+
+static void case_2e_le_is_corrected(void **state)
+{
+    start("00 B0 00 00 00 00 00", sizeof response); /* Le = 65536 */
+    expect_tpdu("00 B0 00 00 00");
+    reply("6C 02");
+    expect_tpdu("00 B0 00 00 02");
+    reply("01 02 90 00");
+    expect_response("01 02 90 00");
+}
+
+static void envelope_of_an_interindustry_class_keeps_its_channel(void **state)
+{
+    memset(command, 0, sizeof command);
+    hex("42 D6 00 00 00 01 00", command, sizeof command);
+    action = iso7816_apdu_t0_start(&h, command, 7 + 256, response, 300);
+    assert_int_equal(action, ISO7816_APDU_T0_SEND);
+    assert_memory_equal(h.tpdu, "\x42\xC2\x00\x00\xFF", 5);
+}
+
 static void error_in_get_response_drops_what_came(void **state)
 {
     start("00 A4 04 00 01 AA 00", 300);
@@ -231,11 +260,11 @@ static void case_3e_goes_in_envelopes_and_ends_with_an_empty_one(void **state)
     begin_long("");
     assert_int_equal(action, ISO7816_APDU_T0_SEND);
     assert_int_equal(h.tpdu_size, 260);
-    assert_memory_equal(h.tpdu, "\x80\xC2\x00\x00\xFF\x80\xD6\x00\x00\x00\x01\x00\x77", 13);
+    assert_memory_equal(h.tpdu, "\x00\xC2\x00\x00\xFF\x80\xD6\x00\x00\x00\x01\x00\x77", 13);
     reply("90 00");
-    expect_tpdu("80 C2 00 00 08 77 77 77 77 77 77 77 77");
+    expect_tpdu("00 C2 00 00 08 77 77 77 77 77 77 77 77");
     reply("90 00");
-    expect_tpdu("80 C2 00 00 00");
+    expect_tpdu("00 C2 00 00 00");
     reply("90 00");
     expect_response("90 00");
 }
@@ -244,7 +273,7 @@ static void case_4e_fetches_after_the_last_envelope(void **state)
 {
     begin_long("00 00");
     reply("90 00");
-    expect_tpdu("80 C2 00 00 0A 77 77 77 77 77 77 77 77 00 00");
+    expect_tpdu("00 C2 00 00 0A 77 77 77 77 77 77 77 77 00 00");
     reply("90 00");
     reply("61 02");
     expect_tpdu("80 C0 00 00 02");
@@ -315,6 +344,9 @@ int main(void)
         cmocka_unit_test(case_4s_asks_after_9000),
         cmocka_unit_test(case_4s_9000_stands_when_there_is_nothing),
         cmocka_unit_test(case_4s_errors_and_warnings_are_final),
+        cmocka_unit_test(case_4s_9xxx_is_final),
+        cmocka_unit_test(case_2e_le_is_corrected),
+        cmocka_unit_test(envelope_of_an_interindustry_class_keeps_its_channel),
         cmocka_unit_test(error_in_get_response_drops_what_came),
         cmocka_unit_test(get_response_keeps_the_logical_channel_alone),
         cmocka_unit_test(case_2e_above_256_asks_for_00_and_goes_on),

@@ -156,6 +156,20 @@ static void what_is_reserved_beside_a_meaning_is_no_violation(void **state)
     assert_int_equal(parse("3B 80 41 00 C1", &atr, NULL), ISO7816_ATR_OK);    /* TC2 = 00 without T=0 */
 }
 
+/* EMV's tables are narrower: IFSC from 16 on, BWI to 4, CWI to 5, LRC, WI 10. */
+static void what_emv_alone_refuses_is_accepted(void **state)
+{
+    struct iso7816_atr atr;
+
+    /* TC2 = FF; TA3 = 01, TB3 = 9F, TC3 = 01 */
+    assert_int_equal(parse("3B 80 C0 FF 71 01 9F 01 51", &atr, NULL), ISO7816_ATR_OK);
+    assert_int_equal(atr.wi, 255);
+    assert_int_equal(atr.ifsc, 1);
+    assert_int_equal(atr.bwi, 9);
+    assert_int_equal(atr.cwi, 15);
+    assert_true(atr.crc);
+}
+
 static void violations_are_told_with_their_place(void **state)
 {
     static const struct {
@@ -315,6 +329,7 @@ int main(void)
         cmocka_unit_test(offers_are_a_set),
         cmocka_unit_test(programming_voltage_is_noticed_and_ignored),
         cmocka_unit_test(what_is_reserved_beside_a_meaning_is_no_violation),
+        cmocka_unit_test(what_emv_alone_refuses_is_accepted),
         cmocka_unit_test(violations_are_told_with_their_place),
         cmocka_unit_test(violations_of_meaning_leave_the_rest_readable),
         cmocka_unit_test(longest_atr_has_32_characters_after_ts),

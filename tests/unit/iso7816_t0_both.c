@@ -13,6 +13,7 @@ static struct iso7816_t0_card card;
 static uint8_t command[65544], seen[65544], held[65538], answer[65538], response[65538];
 static size_t answer_size;
 static unsigned busy, parity; /* chances of 1000 */
+static uint8_t cla;
 static uint32_t seed;
 static unsigned commands_run;
 
@@ -106,9 +107,9 @@ static void apdu_exchange(size_t size)
 static void round_trip(uint32_t lc, uint32_t le, size_t available)
 {
     static uint8_t data[65535];
-    struct iso7816_command c = {.cla = 0x00, .p1 = 1, .p2 = 2, .lc = lc, .le = le, .has_le = le != 0, .data = data};
+    struct iso7816_command c = {.cla = cla, .p1 = 1, .p2 = 2, .lc = lc, .le = le, .has_le = le != 0, .data = data};
     size_t size, wanted = available < le ? available : le;
-    uint8_t key[5] = {0x00, 0x00, 0x01, 0x02, 0x11};
+    uint8_t key[5] = {cla, 0x00, 0x01, 0x02, 0x11};
 
     for (uint32_t i = 0; i < lc; i++)
         data[i] = (uint8_t)random_next(&seed);
@@ -153,6 +154,7 @@ static int setup(void **state)
 {
     seed = 0x0707;
     busy = parity = 0;
+    cla = 0x00;
     iso7816_t0_card_init(&card, seen, sizeof seen, held, sizeof held);
     return 0;
 }
@@ -160,6 +162,13 @@ static int setup(void **state)
 static void all_lengths_of_all_cases(void **state)
 {
     all_lengths();
+}
+
+static void proprietary_classes_go_in_envelopes_too(void **state)
+{
+    cla = 0x80;
+    round_trip(256, 0, 0);
+    round_trip(1000, 300, 300);
 }
 
 static void all_lengths_with_single_acks(void **state)
@@ -241,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(all_lengths_of_all_cases, setup),
+        cmocka_unit_test_setup(proprietary_classes_go_in_envelopes_too, setup),
         cmocka_unit_test_setup(all_lengths_with_single_acks, setup),
         cmocka_unit_test_setup(all_lengths_with_nulls_and_parity_errors, setup),
         cmocka_unit_test_setup(any_card_is_survived, setup),

@@ -163,6 +163,40 @@ static void other_procedure_bytes_are_errors(void **state)
     }
 }
 
+static void status_begins_with_6x_but_60_or_9x(void **state)
+{
+    for (unsigned first = 0; first < 256; first++) {
+        uint8_t byte = (uint8_t)first;
+        bool status = (byte >= 0x61 && byte <= 0x6F) || (byte >= 0x90 && byte <= 0x9F);
+
+        start("00 A4 00 00", 300);
+        expect_sent("00 A4 00 00 00");
+        action = iso7816_t0_host_receive(&h, byte, true);
+        if (status) {
+            receive("00");
+            assert_int_equal(action, ISO7816_T0_DONE);
+            assert_int_equal(h.reply[0], byte);
+            assert_int_equal(h.reply[1], 0x00);
+        } else if (byte == 0x60 || byte == 0xA4 || byte == 0x5B) {
+            assert_int_equal(action, ISO7816_T0_RECEIVE); /* NULL, ACK, ACK for one byte */
+        } else {
+            expect_error(ISO7816_T0_BAD_PROCEDURE);
+        }
+    }
+}
+
+static void data_beyond_p3_is_no_data(void **state)
+{
+    start("00 B0 00 00 02", 300);
+    expect_sent("00 B0 00 00 02");
+    receive("B0 01 02 03");
+    expect_error(ISO7816_T0_BAD_PROCEDURE);
+    start("00 B0 00 00 01", 300);
+    expect_sent("00 B0 00 00 01");
+    receive("4F 01 4F");
+    expect_error(ISO7816_T0_BAD_PROCEDURE);
+}
+
 static void ack_after_all_data_is_an_error(void **state)
 {
     start("00 D6 00 00 01 01", 300);
@@ -248,6 +282,8 @@ int main(void)
         cmocka_unit_test(endless_nulls_end),
         cmocka_unit_test(status_ends_the_command_at_any_time),
         cmocka_unit_test(other_procedure_bytes_are_errors),
+        cmocka_unit_test(status_begins_with_6x_but_60_or_9x),
+        cmocka_unit_test(data_beyond_p3_is_no_data),
         cmocka_unit_test(ack_after_all_data_is_an_error),
         cmocka_unit_test(invalid_tpdus_are_not_sent),
         cmocka_unit_test(wrong_character_is_asked_for_three_times),

@@ -16,7 +16,7 @@ static uint8_t command[65544], answer[65538], taken[65544], reply[65538];
 static uint32_t seed, round_seed; /* the generator, and where it began in this round */
 
 /* What the line and the card do, in chances of 1000. */
-static unsigned lose, spoil, wtx, ifs;
+static unsigned lose, spoil, wtx, ifs, aborts;
 
 static unsigned chance(unsigned per_thousand)
 {
@@ -78,6 +78,8 @@ static enum iso7816_t1_action card_turn(const uint8_t *block, size_t size, bool 
 
     if (action == ISO7816_T1_SEND && chance(ifs))
         (void)iso7816_t1_card_ifs(&card, (uint8_t)(1 + random_next(&seed) % 254)); /* in its place, or not now */
+    else if (action == ISO7816_T1_SEND && chance(aborts))
+        (void)iso7816_t1_card_abort(&card);
     if (action == ISO7816_T1_COMMAND)
         pending = true;
     else if (action == ISO7816_T1_SEND)
@@ -106,6 +108,8 @@ static enum iso7816_t1_action exchange(size_t command_size, size_t answer_size)
             size = carry(card.tx, card.tx_size, line, &parity_ok);
         else
             size = 0;
+        if (chance(aborts))
+            iso7816_t1_host_abort(&host);
         action = iso7816_t1_host_receive(&host, line, size, parity_ok);
     }
     return action;
@@ -165,6 +169,32 @@ static void clean_line_with_waiting_time_and_ifs(void **state)
     }
 }
 
+/* Chains that either side gives up leave both in step: nothing has to be asked for again (rule 9). */
+static void clean_line_with_aborts_stays_in_step(void **state)
+{
+    unsigned aborted = 0;
+
+    lose = spoil = wtx = ifs = 0;
+    aborts = 100;
+    seed = round_seed = 0xAB0;
+    reset(ISO7816_EDC_LRC, 32, 32);
+    for (int i = 0; i < 5000; i++) {
+        size_t length = 1 + random_next(&seed) % 300, room = random_next(&seed) % 300;
+
+        fill(length);
+        if (exchange(length, room) == ISO7816_T1_DONE) {
+            check_answer(length, room);
+        } else {
+            assert_int_equal(host.error, ISO7816_T1_ABORTED);
+            aborted++;
+        }
+        assert_int_equal(host.retransmissions, 0);
+    }
+    aborts = 0;
+    assert_true(aborted > 1000);
+    assert_true(aborted < 4500);
+}
+
 /* A line that is as bad as `lose` and `spoil` say. Errors are reported and followed by a reset. */
 static void bad_line(uint32_t first_seed, unsigned rounds, unsigned *good)
 {
@@ -183,7 +213,8 @@ static void bad_line(uint32_t first_seed, unsigned rounds, unsigned *good)
             (*good)++;
             continue;
         }
-        if (host.error == ISO7816_T1_NO_ERROR || host.error == ISO7816_T1_ABORTED || host.error == ISO7816_T1_NO_ROOM)
+        if (host.error == ISO7816_T1_NO_ERROR || (host.error == ISO7816_T1_ABORTED && !aborts) ||
+            host.error == ISO7816_T1_NO_ROOM)
             fail_msg("seed %08X: error %d", round_seed, host.error);
         reset(i % 32 == 0 ? ISO7816_EDC_CRC : ISO7816_EDC_LRC, 32, i % 3 ? 254 : 0);
     }
@@ -206,6 +237,16 @@ static void bad_line_gives_the_right_data_or_an_error(void **state)
     spoil = 200;
     bad_line(0x5EED, 20000, &good);
     print_message("heavy: %u of 20000 good\n", good);
+    assert_true(good > 2000);
+    assert_true(good < 20000);
+
+    good = 0;
+    lose = 50;
+    spoil = 50;
+    aborts = 50;
+    bad_line(0xAB075, 20000, &good);
+    print_message("with aborts: %u of 20000 good\n", good);
+    aborts = 0;
     assert_true(good > 2000);
     assert_true(good < 20000);
 }
@@ -311,6 +352,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clean_line_carries_all_lengths),
         cmocka_unit_test(clean_line_with_waiting_time_and_ifs),
+        cmocka_unit_test(clean_line_with_aborts_stays_in_step),
         cmocka_unit_test(bad_line_gives_the_right_data_or_an_error),
         cmocka_unit_test(any_card_is_survived),
         cmocka_unit_test(any_reader_is_survived),

@@ -373,6 +373,168 @@ static void nothing_or_unknown_is_met_calmly(void **state)
     expect_sent("00 00 00");
 }
 
+static void other_errors_ask_again_with_r_82(void **state)
+{
+    static const char *const rows[] = {
+        "00 40 01 AA", /* N(S) is not the expected one */
+        "00 00 02 AA", /* LEN is not the length */
+        "00 00 FF AA", /* LEN is reserved */
+        "00 10 01 AA", /* PCB of no block */
+        "00 83 00",    /* R-block with both errors */
+        "00 A0 00",    /* R-block with bit 6 */
+        "00 80 01 00", /* R-block with INF */
+        "00 C4 00",    /* S-block of no kind */
+        "00 C1 00",    /* IFS without its value */
+        "00 C1 01 00", /* IFSD 00 */
+        "00 C1 01 FF", /* IFSD FF */
+        "00 C0 01 00", /* RESYNCH with INF */
+        "11 00 01 AA", /* equal addresses */
+        "FF 00 01 AA", /* likewise */
+        "00",          /* hardly a block */
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        setup(NULL);
+        receive(rows[i]);
+        expect_sent("00 82 00");
+        receive("00 00 01 AA");
+        expect_command("AA");
+    }
+}
+
+static void wrong_parity_asks_again_with_r_81(void **state)
+{
+    static const uint8_t block[] = {0x00, 0x00, 0x01, 0xAA, 0xAB};
+
+    action = iso7816_t1_card_receive(&c, block, sizeof block, false);
+    expect_sent("00 81 00");
+}
+
+static void block_longer_than_ifsc_is_invalid(void **state)
+{
+    char text[300] = "00 00 21";
+
+    for (int i = 0; i < 33; i++)
+        strcat(text, " 5A");
+    receive(text);
+    expect_sent("00 82 00");
+}
+
+static void number_acknowledges_whatever_the_error_bits_say(void **state)
+{
+    receive("00 C1 01 01");
+    exchange("00 00 01 AA", "AA", "90 00", "00 20 01 90");
+    receive("00 91 00");
+    expect_sent("00 40 01 00");
+}
+
+static void blocks_of_a_chain_may_be_empty(void **state)
+{
+    receive("00 20 00");
+    expect_sent("00 90 00");
+    receive("00 60 01 AA");
+    expect_sent("00 80 00");
+    receive("00 00 00");
+    expect_command("AA");
+}
+
+static void ifs_request_is_repeated_once_then_silence(void **state)
+{
+    receive("00 20 01 01");
+    action = iso7816_t1_card_ifs(&c, 4);
+    expect_sent("00 C1 01 04");
+    receive_wrong("00 E1 01 04", 1);
+    expect_sent("00 C1 01 04");
+    receive("00 80 00");
+    expect_silence();
+    receive("00 80 00");
+    expect_silence();
+    receive("00 E1 01 04"); /* it is not deaf */
+    expect_sent("00 90 00");
+    action = iso7816_t1_card_ifs(&c, 5); /* and another request has its own attempts */
+    expect_sent("00 C1 01 05");
+    receive("00 E1 01 04");
+    expect_sent("00 C1 01 05");
+    receive("00 E1 01 04");
+    expect_silence();
+    receive("00 C0 00");
+    expect_sent("00 E0 00");
+}
+
+static void resynch_takes_back_the_ifsc_of_the_atr(void **state)
+{
+    receive("00 20 01 01");
+    action = iso7816_t1_card_ifs(&c, 2);
+    receive("00 E1 01 02");
+    receive("00 40 03 01 02 03");
+    expect_sent("00 92 00");
+    receive("00 C0 00");
+    expect_sent("00 E0 00");
+    receive("00 00 03 01 02 03");
+    expect_command("01 02 03");
+}
+
+/* The block that was replaced has never been sent, so its number is still the next one. */
+static void abort_of_its_own_answer_keeps_the_number(void **state)
+{
+    receive("00 C1 01 01");
+    exchange("00 00 01 AA", "AA", "90 00", "00 20 01 90");
+    action = iso7816_t1_card_abort(&c);
+    expect_sent("00 C2 00");
+    receive("00 E2 00");
+    expect_sent("00 90 00");
+    exchange("00 40 01 BB", "BB", "91 00", "00 20 01 91");
+    receive("00 90 00");
+    expect_sent("00 40 01 00");
+    exchange("00 00 01 CC", "CC", "92 92 00", "00 20 01 92");
+    receive("00 90 00");
+    action = iso7816_t1_card_abort(&c); /* in place of the second block, whose number is 1 */
+    receive("00 E2 00");
+    expect_sent("00 90 00");
+    exchange("00 40 01 DD", "DD", "93 00", "00 60 01 93");
+}
+
+/* Whether the reader has taken its block, a card that could not read the R-block does not know. */
+static void r_block_in_its_own_chain_is_not_replaced_by_abort(void **state)
+{
+    receive("00 C1 01 01");
+    exchange("00 00 01 AA", "AA", "90 00", "00 20 01 90");
+    receive_wrong("00 90 00", 1);
+    expect_sent("00 91 00");
+    assert_int_equal(iso7816_t1_card_abort(&c), ISO7816_T1_RECEIVE);
+    expect_sent("00 91 00");
+    receive("00 80 00");
+    expect_sent("00 20 01 90");
+    action = iso7816_t1_card_abort(&c);
+    expect_sent("00 C2 00");
+}
+
+static void retransmission_repeats_the_same_block_though_ifsd_changed(void **state)
+{
+    receive("00 C1 01 02");
+    exchange("00 00 01 AA", "AA", "01 90 00", "00 20 02 01 90");
+    receive("00 C1 01 01");
+    expect_sent("00 E1 01 01");
+    receive("00 80 00");
+    expect_sent("00 20 02 01 90");
+}
+
+static void abort_request_is_repeated_until_its_response_comes(void **state)
+{
+    receive("00 20 01 01");
+    action = iso7816_t1_card_abort(&c);
+    receive("00 82 00");
+    expect_sent("00 C2 00");
+    receive_wrong("00 E2 00", 1);
+    expect_sent("00 C2 00");
+    receive("00 82 00");
+    expect_silence();
+    receive("00 E2 00");
+    expect_sent("00 90 00");
+    receive("00 82 00"); /* that R-block was lost */
+    expect_sent("00 90 00");
+}
+
 #define test(function) cmocka_unit_test_setup(function, setup)
 
 int main(void)
@@ -402,6 +564,17 @@ int main(void)
         test(command_in_the_middle_of_its_own_chain_is_an_error),
         test(command_longer_than_the_room_is_6700),
         test(nothing_or_unknown_is_met_calmly),
+        test(other_errors_ask_again_with_r_82),
+        test(wrong_parity_asks_again_with_r_81),
+        test(block_longer_than_ifsc_is_invalid),
+        test(number_acknowledges_whatever_the_error_bits_say),
+        test(blocks_of_a_chain_may_be_empty),
+        test(ifs_request_is_repeated_once_then_silence),
+        test(resynch_takes_back_the_ifsc_of_the_atr),
+        test(abort_of_its_own_answer_keeps_the_number),
+        test(r_block_in_its_own_chain_is_not_replaced_by_abort),
+        test(retransmission_repeats_the_same_block_though_ifsd_changed),
+        test(abort_request_is_repeated_until_its_response_comes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,6 +84,19 @@ static void more_than_33_bytes_are_no_atr(void **unused)
     assert_int_equal(load_atr(reader, atr, 37), STATUS_UNRECOGNIZED_MEDIA);
 }
 
+/* Each TDi of T=0 announces the next one, up to the 32 characters behind TS. */
+static void groups_of_interface_bytes_may_fill_the_atr(void **unused)
+{
+    UCHAR atr[33] = {0x3B, 0x80};
+
+    (void)unused;
+    memset(atr + 2, 0x80, 30);
+    assert_int_equal(load_atr(reader, atr, 33), STATUS_SUCCESS);
+    assert_int_equal(CARD->Protocol.Supported, SCARD_PROTOCOL_RAW | SCARD_PROTOCOL_T0);
+    atr[32] = 0x80; /* announces one more that cannot be there */
+    assert_int_equal(load_atr(reader, atr, 33), STATUS_UNRECOGNIZED_MEDIA);
+}
+
 static void an_atr_of_any_length_is_survived(void **unused)
 {
     (void)unused;
@@ -401,6 +414,16 @@ static void optimal_pts_with_nothing(void **unused)
     expect_pts(0xD5, PTS_TYPE_OPTIMAL, 5, 3, 3571, 9600);
 }
 
+/* 8 MHz are more than a card of Fl = 1 bears, but the reader has nothing less: 8000000 * 12 / 372. */
+static void a_reader_that_is_too_fast_for_the_card_offers_its_default_clock(void **unused)
+{
+    (void)unused;
+    reader->ext.ReaderCapabilities.CLKFrequency.Default = 8000;
+    reader->ext.ReaderCapabilities.DataRate.Default = 258064;
+    with_max(8000, 258064);
+    expect_pts(0x18, PTS_TYPE_OPTIMAL, 1, 8, 8000, 258064);
+}
+
 static void a_list_without_memory_is_no_list(void **unused)
 {
     (void)unused;
@@ -426,6 +449,7 @@ int main(void)
         T(a_tck_is_needed_with_any_protocol_but_t0_and_must_be_right),
         T(reserved_f_or_d_fails),
         T(more_than_33_bytes_are_no_atr),
+        T(groups_of_interface_bytes_may_fill_the_atr),
         T(an_atr_of_any_length_is_survived),
         T(an_inverted_atr_of_any_length_is_survived),
         T(ts_03_inverts_the_atr_in_place),
@@ -448,6 +472,7 @@ int main(void)
         T(optimal_pts_with_lists_and_default_maxima),
         T(optimal_pts_with_maxima_only),
         T(optimal_pts_with_nothing),
+        T(a_reader_that_is_too_fast_for_the_card_offers_its_default_clock),
         T(a_list_without_memory_is_no_list),
         T(the_drivers_own_pts_is_left_alone),
     };

@@ -491,6 +491,28 @@ static void attributes_come_from_the_operations_start_while_it_runs(void **unuse
     assert_int_equal(result.information, 4);
     assert_memory_equal(result.out, "\x3B\x02\x14\x50", 4);
 
+    end_pended(reader, &pended, STATUS_SUCCESS);
+    free_reader(reader);
+}
+
+static void attributes_need_a_card_now_and_when_the_operation_started(void **unused)
+{
+    struct reader *reader = full_reader(SCARD_PRESENT);
+    struct result pended, result;
+
+    (void)unused;
+    /* Before the reset there was no ATR: the card of that moment has no attributes, whatever the driver does now. */
+    reader->seen.answer[RDF_CARD_POWER] = STATUS_PENDING;
+    send_to(reader, &pended, IOCTL_SMARTCARD_POWER, "\x01\x00\x00\x00", 4, 33);
+    assert_int_equal(LOAD_ATR(reader, 0x3B, 0x02, 0x14, 0x50), STATUS_SUCCESS);
+    assert_int_equal(state_of(reader), SCARD_SPECIFIC);
+    send_to(reader, &result, IOCTL_SMARTCARD_GET_ATTRIBUTE, "\x03\x03\x09\x00", 4, 33);
+    assert_int_equal(result.returned, STATUS_INVALID_DEVICE_STATE);
+    end_pended(reader, &pended, STATUS_SUCCESS);
+
+    send_to(reader, &pended, IOCTL_SMARTCARD_POWER, "\x01\x00\x00\x00", 4, 33);
+    send_to(reader, &result, IOCTL_SMARTCARD_GET_ATTRIBUTE, "\x03\x03\x09\x00", 4, 33);
+    assert_int_equal(result.returned, STATUS_SUCCESS);
     /* The card leaves: no attribute of it any more, although the operation has not ended. */
     reader->ext.ReaderCapabilities.CurrentState = SCARD_ABSENT;
     send_to(reader, &result, IOCTL_SMARTCARD_GET_ATTRIBUTE, "\x03\x03\x09\x00", 4, 33);
@@ -545,6 +567,7 @@ int main(void)
         cmocka_unit_test(a_missing_vendor_callback_is_an_invalid_request),
         cmocka_unit_test(while_an_operation_is_pended_others_are_busy_and_queries_are_answered),
         cmocka_unit_test(attributes_come_from_the_operations_start_while_it_runs),
+        cmocka_unit_test(attributes_need_a_card_now_and_when_the_operation_started),
         cmocka_unit_test(an_atr_parser_that_pends_pends_the_request),
     };
 

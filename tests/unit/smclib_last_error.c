@@ -198,6 +198,8 @@ static void vxd_form_answers_the_last_error(void **unused)
     assert_int_equal(out[0], FILLER);
     assert_int_equal(vxd(IOCTL_SMARTCARD_GET_LAST_ERROR, NULL, 0, out, 4, NULL), STATUS_SUCCESS);
     assert_int_equal(vxd(IOCTL_SMARTCARD_GET_LAST_ERROR, NULL, 0, NULL, 4, &returned), STATUS_INVALID_PARAMETER);
+    assert_int_equal(vxd(IOCTL_SMARTCARD_GET_LAST_ERROR, NULL, 4, out, 4, &returned), STATUS_INVALID_PARAMETER);
+    assert_int_equal(returned, 0);
 }
 
 static void vxd_form_serves_every_other_code_too(void **unused)

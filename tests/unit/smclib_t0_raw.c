@@ -207,6 +207,32 @@ static void raw_reply_has_no_header(void **unused)
     assert_int_equal(irp.IoStatus.Information, 0);
 }
 
+static void a_request_without_buffers_is_refused(void **unused)
+{
+    (void)unused;
+    request(NULL, 0, 0);
+    EXT->IoRequest.RequestBuffer = NULL;
+    EXT->IoRequest.ReplyBuffer = NULL;
+    assert_int_equal(SmartcardT0Request(EXT), STATUS_INVALID_PARAMETER);
+    EXT->SmartcardReply.BufferLength = 2;
+    assert_int_equal(SmartcardT0Reply(EXT), STATUS_BUFFER_TOO_SMALL);
+    assert_int_equal(irp.IoStatus.Information, 0);
+}
+
+static void raw_carries_nothing_as_well(void **unused)
+{
+    (void)unused;
+    request(NULL, 0, 0);
+    EXT->IoRequest.RequestBuffer = NULL;
+    EXT->IoRequest.ReplyBuffer = NULL;
+    EXT->SmartcardRequest.BufferLength = 3; /* the driver's own */
+    assert_int_equal(SmartcardRawRequest(EXT), STATUS_SUCCESS);
+    assert_int_equal(EXT->SmartcardRequest.BufferLength, 3);
+    EXT->SmartcardReply.BufferLength = 0;
+    assert_int_equal(SmartcardRawReply(EXT), STATUS_SUCCESS);
+    assert_int_equal(irp.IoStatus.Information, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 
 int main(void)
@@ -222,8 +248,10 @@ int main(void)
         T(t0_header_of_the_caller_must_lie_within_the_input),
         T(t0_reply_gets_a_header_and_keeps_the_status_bytes),
         T(t0_reply_without_status_bytes_is_a_protocol_error_before_all_else),
+        T(a_request_without_buffers_is_refused),
         T(raw_request_copies_the_header_too),
         T(raw_reply_has_no_header),
+        T(raw_carries_nothing_as_well),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,18 +65,32 @@ static inline void rig_add(struct rig *rig)
     assert_non_null(rig->panel);
 }
 
-static inline int rig_up(void **state)
+static inline int rig_up_in(void **state, bool simulated)
 {
     struct rig *rig = calloc(1, sizeof *rig);
     char error[128] = "";
 
     assert_int_equal(nt_host_create(&rig->host), STATUS_SUCCESS);
+    if (simulated) {
+        nt_host_simulate(rig->host);
+    }
     nt_enter(rig->host);
     assert_int_equal(nt_driver_load(rig->host, "vreader", VReaderDriverEntry, NULL, &rig->driver, error, sizeof error),
                      STATUS_SUCCESS);
     rig_add(rig);
     *state = rig;
     return 0;
+}
+
+static inline int rig_up(void **state)
+{
+    return rig_up_in(state, false);
+}
+
+/* In simulated time: waits take none, and all of it can be told exactly (nt_time). */
+static inline int rig_up_simulated(void **state)
+{
+    return rig_up_in(state, true);
 }
 
 static inline int rig_down(void **state)
@@ -294,5 +308,7 @@ static inline double seconds(void)
 /* T=0 alone, WI = 1: WWT is 89 ms. */
 #define FAST_T0        "atr=3B804001"
 #define with_rig(test) cmocka_unit_test_setup_teardown(test, rig_up, rig_down)
+
+#define with_simulated_rig(test) cmocka_unit_test_setup_teardown(test, rig_up_simulated, rig_down)
 
 #endif
