@@ -209,7 +209,8 @@ void ending_seal(struct reader *reader)
     pthread_mutex_lock(&reader->end_lock);
     if (!reader->sealed) {
         reader->sealed = true;
-        reader->shadow = reader->known;
+        /* Atomic: where the library never showed its cell, the shadow is being read already. */
+        __atomic_store_n(&reader->shadow, reader->known, __ATOMIC_RELAXED);
         atomic_store_explicit(&reader->cell, &reader->shadow, memory_order_release);
     }
     pthread_mutex_unlock(&reader->end_lock);
