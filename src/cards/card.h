@@ -106,6 +106,9 @@ BOOLEAN card_option(const struct card_options *options, const char *key, const c
 BOOLEAN card_option_text(const struct card_options *options, const char *key, const char *otherwise, char *text,
                          ULONG size);
 
+/* Whether these characters are this word. */
+BOOLEAN card_word_is(const char *text, ULONG length, const char *word);
+
 /* Parse hex digits, spaces and colons allowed, into at most *length bytes; *length receives how many. FALSE: bad. */
 BOOLEAN card_hex(const char *text, ULONG text_length, UCHAR *bytes, ULONG *length);
 
@@ -125,6 +128,11 @@ VOID card_text_begin(struct card_text *text, char *buffer, ULONG size);
 VOID card_text_add(struct card_text *text, const char *words);
 VOID card_text_bytes(struct card_text *text, const char *words, ULONG length); /* control characters become '?' */
 VOID card_text_number(struct card_text *text, ULONG number);
+
+/* The value of `key` among `words` (ended by NULL): *number is which, and stays as it is without the option. FALSE: it
+ * is none of them, and `why` goes on with "KEY wants A, B or C". */
+BOOLEAN card_option_word(const struct card_options *options, const char *key, const char *const *words, UCHAR *number,
+                         struct card_text *why);
 
 /* Overwrite secrets in a way that compilers keep. */
 VOID card_wipe(PVOID memory, SIZE_T size);

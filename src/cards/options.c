@@ -7,12 +7,12 @@ static BOOLEAN is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static BOOLEAN equal(const char *bytes, ULONG length, const char *word)
+BOOLEAN card_word_is(const char *text, ULONG length, const char *word)
 {
     ULONG i;
 
     for (i = 0; i < length; i++) {
-        if (word[i] == '\0' || word[i] != bytes[i]) {
+        if (word[i] == '\0' || word[i] != text[i]) {
             return FALSE;
         }
     }
@@ -70,7 +70,7 @@ BOOLEAN card_option(const struct card_options *options, const char *key, const c
     ULONG at = 0;
 
     while (next_word(options->line, options->line_length, &at, &word)) {
-        if (equal(word.key, word.key_length, key)) {
+        if (card_word_is(word.key, word.key_length, key)) {
             *value = word.value;
             *length = word.value_length;
             return TRUE;
@@ -103,6 +103,30 @@ BOOLEAN card_option_text(const struct card_options *options, const char *key, co
     return TRUE;
 }
 
+BOOLEAN card_option_word(const struct card_options *options, const char *key, const char *const *words, UCHAR *number,
+                         struct card_text *why)
+{
+    const char *value;
+    ULONG length;
+    UCHAR i;
+
+    if (!card_option(options, key, &value, &length)) {
+        return TRUE;
+    }
+    for (i = 0; words[i] != NULL; i++) {
+        if (card_word_is(value, length, words[i])) {
+            *number = i;
+            return TRUE;
+        }
+    }
+    card_text_add(why, key);
+    for (i = 0; words[i] != NULL; i++) {
+        card_text_add(why, i == 0 ? " wants " : words[i + 1] == NULL ? " or " : ", ");
+        card_text_add(why, words[i]);
+    }
+    return FALSE;
+}
+
 BOOLEAN card_options_known(const struct card_options *options, const char *const *keys, char *why, ULONG why_size)
 {
     static const char *const readers_own[] = {"atr", "crc", "fastest", "pps", "warm"};
@@ -117,10 +141,10 @@ BOOLEAN card_options_known(const struct card_options *options, const char *const
         ULONG length;
 
         for (i = 0; known == NULL && i < sizeof readers_own / sizeof readers_own[0]; i++) {
-            known = equal(word.key, word.key_length, readers_own[i]) ? readers_own[i] : NULL;
+            known = card_word_is(word.key, word.key_length, readers_own[i]) ? readers_own[i] : NULL;
         }
         for (i = 0; known == NULL && keys[i] != NULL; i++) {
-            known = equal(word.key, word.key_length, keys[i]) ? keys[i] : NULL;
+            known = card_word_is(word.key, word.key_length, keys[i]) ? keys[i] : NULL;
         }
         if (known == NULL || (card_option(options, known, &first, &length) && first != word.value)) {
             card_text_begin(&text, why, why_size);

@@ -37,17 +37,13 @@ static BOOLEAN valid_name(const char *name, ULONG length)
 
 const struct card_kind *card_kind_find(const char *name, ULONG name_length)
 {
-    ULONG i, j;
+    ULONG i;
 
     if (!valid_name(name, name_length)) {
         return NULL;
     }
     for (i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        const char *known = kinds[i]->name;
-
-        for (j = 0; j < name_length && known[j] == name[j]; j++) {
-        }
-        if (j == name_length && known[j] == '\0') {
+        if (card_word_is(name, name_length, kinds[i]->name)) {
             return kinds[i];
         }
     }

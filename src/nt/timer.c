@@ -47,7 +47,7 @@ static void heap_settle(struct nt_host *host, size_t index)
     heap_put(host, index, timer);
 }
 
-static void heap_add(struct nt_host *host, PKTIMER timer)
+void clock_add(struct nt_host *host, PKTIMER timer)
 {
     if (host->heap_count + 1 >= host->heap_size) {
         size_t size = host->heap_size == 0 ? 64 : host->heap_size * 2;
@@ -64,7 +64,7 @@ static void heap_add(struct nt_host *host, PKTIMER timer)
     heap_settle(host, host->heap_count);
 }
 
-static void heap_remove(struct nt_host *host, PKTIMER timer)
+void clock_remove(struct nt_host *host, PKTIMER timer)
 {
     size_t index = timer->HeapIndex;
     PKTIMER last = host->heap[host->heap_count--];
@@ -97,7 +97,7 @@ static void expire(struct nt_host *host, PKTIMER timer)
 {
     PKDPC dpc = timer->Dpc;
 
-    heap_remove(host, timer);
+    clock_remove(host, timer);
     if (timer->Header.Type == OBJECT_NAP) {
         nap_over(timer);
         return;
@@ -110,7 +110,7 @@ static void expire(struct nt_host *host, PKTIMER timer)
         if (timer->DueTime < now) {
             timer->DueTime = now + period - (now - timer->DueTime) % period; /* skip what was missed */
         }
-        heap_add(host, timer);
+        clock_add(host, timer);
     }
     if (dpc != NULL) {
         dpc_queue(host, dpc, NULL, NULL);
@@ -161,35 +161,21 @@ bool clock_run_due(struct nt_host *host)
     return false;
 }
 
-void clock_add(struct nt_host *host, PKTIMER timer)
-{
-    heap_add(host, timer);
-}
-
-void clock_remove(struct nt_host *host, PKTIMER timer)
-{
-    heap_remove(host, timer);
-}
-
 static void clock_main(void *argument)
 {
     struct nt_host *host = argument;
 
     pthread_mutex_lock(&host->clock_lock);
     while (!host->clock_stop) {
-        if (!IsListEmpty(&host->dpcs)) {
-            run_dpc(host);
-        } else if (host->heap_count == 0) {
+        if (clock_run_due(host)) {
+            continue;
+        }
+        if (host->heap_count == 0) {
             pthread_cond_wait(&host->clock_wake, &host->clock_lock);
         } else {
-            uint64_t due = host->heap[1]->DueTime;
-            struct timespec until = nt_timespec(due);
+            struct timespec until = nt_timespec(host->heap[1]->DueTime);
 
-            if (due <= nt_now()) {
-                expire(host, host->heap[1]);
-            } else {
-                pthread_cond_timedwait(&host->clock_wake, &host->clock_lock, &until);
-            }
+            pthread_cond_timedwait(&host->clock_wake, &host->clock_lock, &until);
         }
     }
     pthread_mutex_unlock(&host->clock_lock);
@@ -349,7 +335,7 @@ BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dp
     pthread_mutex_lock(&host->clock_lock);
     was_set = Timer->HeapIndex != 0;
     if (was_set) {
-        heap_remove(host, Timer);
+        clock_remove(host, Timer);
     }
     __atomic_fetch_and(&Timer->Header.SignalState, WAITERS, __ATOMIC_ACQ_REL);
     Timer->DueTime = nt_due(host, DueTime.QuadPart);
@@ -359,7 +345,7 @@ BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dp
     Timer->Period = Period;
     Timer->Dpc = Dpc;
     __atomic_store_n(&Timer->Host, host, __ATOMIC_RELEASE); /* read without the lock, to find the lock */
-    heap_add(host, Timer);
+    clock_add(host, Timer);
     first = Timer->HeapIndex == 1;
     if (first) {
         clock_start(host, __func__);
@@ -386,7 +372,7 @@ BOOLEAN KeCancelTimer(PKTIMER Timer)
         pthread_mutex_lock(&host->clock_lock);
         was_set = Timer->HeapIndex != 0;
         if (was_set) {
-            heap_remove(host, Timer);
+            clock_remove(host, Timer);
         }
         pthread_mutex_unlock(&host->clock_lock);
     }

@@ -43,15 +43,6 @@ static const struct {
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
-static BOOLEAN same(const char *value, ULONG length, const char *word)
-{
-    ULONG i;
-
-    for (i = 0; i < length && word[i] != '\0' && value[i] == word[i]; i++) {
-    }
-    return i == length && word[i] == '\0';
-}
-
 static BOOLEAN parse_numbers(struct vreader_fault *fault, const struct card_options *options, struct card_text *why)
 {
     ULONG ms = 0;
@@ -88,31 +79,6 @@ static BOOLEAN parse_numbers(struct vreader_fault *fault, const struct card_opti
     return TRUE;
 }
 
-/* One word of a list; the number of the word goes into *number, which keeps its value without the option. */
-static BOOLEAN parse_word(const struct card_options *options, const char *key, const char *const *words, UCHAR *number,
-                          struct card_text *why)
-{
-    const char *value;
-    ULONG length;
-    UCHAR i;
-
-    if (!card_option(options, key, &value, &length)) {
-        return TRUE;
-    }
-    for (i = 0; words[i] != NULL; i++) {
-        if (same(value, length, words[i])) {
-            *number = i;
-            return TRUE;
-        }
-    }
-    card_text_add(why, key);
-    for (i = 0; words[i] != NULL; i++) {
-        card_text_add(why, i == 0 ? " wants " : words[i + 1] == NULL ? " or " : ", ");
-        card_text_add(why, words[i]);
-    }
-    return FALSE;
-}
-
 static BOOLEAN parse_words(struct vreader_fault *fault, const struct card_options *options, struct card_text *why)
 {
     static const char *const whens[] = {"before", "during", "after", NULL};
@@ -120,8 +86,10 @@ static BOOLEAN parse_words(struct vreader_fault *fault, const struct card_option
     static const char *const ways[] = {"reader", "card", NULL};
     static const char *const edcs[] = {"leave", "mend", NULL};
 
-    if (!parse_word(options, "when", whens, &fault->When, why) || !parse_word(options, "to", ways, &fault->Way, why) ||
-        !parse_word(options, "on", ons, &fault->On, why) || !parse_word(options, "edc", edcs, &fault->Mend, why)) {
+    if (!card_option_word(options, "when", whens, &fault->When, why) ||
+        !card_option_word(options, "to", ways, &fault->Way, why) ||
+        !card_option_word(options, "on", ons, &fault->On, why) ||
+        !card_option_word(options, "edc", edcs, &fault->Mend, why)) {
         return FALSE;
     }
     if (fault->On == ON_ATR && fault->Way == TO_CARD) {
@@ -196,7 +164,7 @@ static BOOLEAN parse(struct vreader_fault *fault, const char *text, ULONG length
     while (size < length && text[size] != ' ' && text[size] != '\t') {
         size++;
     }
-    for (kind = 0; kind < sizeof kinds / sizeof kinds[0] && !same(text, size, kinds[kind].name); kind++) {
+    for (kind = 0; kind < sizeof kinds / sizeof kinds[0] && !card_word_is(text, size, kinds[kind].name); kind++) {
     }
     if (kind == sizeof kinds / sizeof kinds[0]) {
         card_text_add(why, "a fault is one of none");
@@ -230,7 +198,7 @@ static BOOLEAN says_none(const char *text, ULONG length, BOOLEAN *alone)
 {
     ULONG i;
 
-    if (length < 4 || !same(text, 4, "none") || (length > 4 && text[4] != ' ' && text[4] != '\t')) {
+    if (length < 4 || !card_word_is(text, 4, "none") || (length > 4 && text[4] != ' ' && text[4] != '\t')) {
         return FALSE;
     }
     for (i = 4; i < length && (text[i] == ' ' || text[i] == '\t'); i++) {

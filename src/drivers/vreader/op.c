@@ -135,9 +135,7 @@ static VOID pace_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
     UNREFERENCED_PARAMETER(Argument2);
     if (timer_fired(reader, &reader->Pace) && vreader_present(reader)) {
         wire_pace(reader);
-        if (wire_waiting(reader) || reader->Op.Lost) {
-            vreader_continue(reader, EVENT_DATA);
-        }
+        vreader_look(reader);
     }
     vreader_leave(reader, irql);
 }
@@ -152,9 +150,7 @@ static VOID line_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
     UNREFERENCED_PARAMETER(Argument2);
     if (timer_fired(reader, &reader->Line) && vreader_present(reader)) {
         wire_arrive(reader);
-        if (wire_waiting(reader) || reader->Op.Lost) {
-            vreader_continue(reader, EVENT_DATA);
-        }
+        vreader_look(reader);
     }
     vreader_leave(reader, irql);
 }
@@ -293,6 +289,13 @@ VOID vreader_continue(READER_EXTENSION *Reader, enum vreader_event Event)
     status = run(Reader, Event);
     if (status != STATUS_PENDING) {
         vreader_end_op(Reader, status);
+    }
+}
+
+VOID vreader_look(READER_EXTENSION *Reader)
+{
+    if (wire_waiting(Reader) || Reader->Op.Lost) {
+        vreader_continue(Reader, EVENT_DATA);
     }
 }
 

@@ -51,9 +51,7 @@ static VOID card_answer(struct card_slot *Base, ULONG Ticket, NTSTATUS Status, c
 
     if (slot->Installed && slot->Present && slot->Ticket == Ticket && slot->Doing == CARD_RUNNING) {
         wire_answer(reader, Status, Bytes, Length);
-        if (wire_waiting(reader) || reader->Op.Lost) {
-            vreader_continue(reader, EVENT_DATA);
-        }
+        vreader_look(reader);
     }
     vreader_leave(reader, irql);
 }
@@ -110,28 +108,6 @@ static BOOLEAN find_kind(const char *Text, ULONG Length, const struct card_kind 
     return *Kind != NULL;
 }
 
-/* Options of every kind: each a word of a list, the first one being the default. */
-static BOOLEAN take_word(const struct card_options *Options, const char *Key, const char *const *Words, UCHAR *Number)
-{
-    const char *value;
-    ULONG i, length;
-
-    *Number = 0;
-    if (!card_option(Options, Key, &value, &length)) {
-        return TRUE;
-    }
-    for (; Words[*Number] != NULL; (*Number)++) {
-        const char *word = Words[*Number];
-
-        for (i = 0; i < length && word[i] == value[i] && word[i] != '\0'; i++) {
-        }
-        if (i == length && word[i] == '\0') {
-            return TRUE;
-        }
-    }
-    return FALSE;
-}
-
 /* atr=HEX, warm=HEX: 2 to 33 bytes, right or wrong; a reader must cope with wrong ones. *Length is 0 without it. */
 static BOOLEAN take_atr(const struct card_options *Options, const char *Key, UCHAR Atr[ISO7816_ATR_MAX], ULONG *Length)
 {
@@ -172,10 +148,9 @@ static BOOLEAN take_fastest(struct vreader_slot *Slot, const struct card_options
 
 static BOOLEAN take_options(struct vreader_slot *Slot, const struct card_options *Options, char *Why, ULONG WhySize)
 {
-    static const char *const crcs[] = {"microsoft", "iso", NULL};
+    static const char *const crcs[] = {"microsoft", "iso", NULL};            /* FALSE, TRUE */
     static const char *const answers[] = {"agree", "default", "mute", NULL}; /* enum vreader_pps */
     struct card_text why;
-    UCHAR crc;
 
     card_text_begin(&why, Why, WhySize);
     if (!take_atr(Options, "atr", Slot->Atr, &Slot->AtrLength)) {
@@ -186,13 +161,8 @@ static BOOLEAN take_options(struct vreader_slot *Slot, const struct card_options
         card_text_add(&why, "warm wants 2 to 33 bytes of two hex digits");
         return FALSE;
     }
-    if (!take_word(Options, "crc", crcs, &crc)) {
-        card_text_add(&why, "crc wants microsoft or iso");
-        return FALSE;
-    }
-    Slot->IsoCrc = crc != 0;
-    if (!take_word(Options, "pps", answers, &Slot->PpsAnswer)) {
-        card_text_add(&why, "pps wants agree, default or mute");
+    if (!card_option_word(Options, "crc", crcs, &Slot->IsoCrc, &why) ||
+        !card_option_word(Options, "pps", answers, &Slot->PpsAnswer, &why)) {
         return FALSE;
     }
     if (!take_fastest(Slot, Options)) {

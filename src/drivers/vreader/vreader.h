@@ -301,6 +301,8 @@ VOID vreader_leave(READER_EXTENSION *Reader, KIRQL Irql);
 NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step);
 /* Something happened for the operation that runs, if any. Lock held. */
 VOID vreader_continue(READER_EXTENSION *Reader, enum vreader_event Event);
+/* The same if something has come from the card, or the card has gone. Lock held. */
+VOID vreader_look(READER_EXTENSION *Reader);
 /* End the operation that runs, if any. Lock held. */
 VOID vreader_end_op(READER_EXTENSION *Reader, NTSTATUS Status);
 /* Remember a request's end until vreader_leave. Stores the last error. Lock held. */
