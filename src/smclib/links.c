@@ -23,6 +23,12 @@ static USHORT append(PWCH buffer, USHORT size, ULONG number)
     return size;
 }
 
+/* Wine has the second status for a name that leads to a device. */
+static BOOLEAN taken(NTSTATUS status)
+{
+    return status == STATUS_OBJECT_NAME_COLLISION || status == STATUS_OBJECT_TYPE_MISMATCH;
+}
+
 NTSTATUS SmartcardCreateLink(PUNICODE_STRING LinkName, PUNICODE_STRING DeviceName)
 {
     const SIZE_T size = (PREFIX_SIZE + MAX_DIGITS + 1) * sizeof(WCHAR);
@@ -44,7 +50,7 @@ NTSTATUS SmartcardCreateLink(PUNICODE_STRING LinkName, PUNICODE_STRING DeviceNam
         buffer[length] = 0;
         LinkName->Length = (USHORT)(length * sizeof(WCHAR));
         status = IoCreateSymbolicLink(LinkName, DeviceName);
-        if (status != STATUS_OBJECT_NAME_COLLISION) {
+        if (!taken(status)) {
             break;
         }
     }

@@ -9,7 +9,7 @@ static unsigned allocations, frees; /* of this test so far */
 static unsigned fail_at;            /* which allocation fails, from 1; 0: none */
 
 static unsigned links_tried; /* while every name of a link is taken */
-static BOOLEAN links_taken;
+static NTSTATUS links_taken; /* what says so; STATUS_SUCCESS: they are free */
 
 /* What happens before the spin lock is taken for the countdown-th time. */
 static unsigned countdown;
@@ -66,7 +66,7 @@ PVOID __wrap_IoAllocateErrorLogEntry(PVOID object, UCHAR size)
 NTSTATUS __wrap_IoCreateSymbolicLink(PUNICODE_STRING link, PUNICODE_STRING device)
 {
     links_tried++;
-    return links_taken ? STATUS_OBJECT_NAME_COLLISION : __real_IoCreateSymbolicLink(link, device);
+    return links_taken != STATUS_SUCCESS ? links_taken : __real_IoCreateSymbolicLink(link, device);
 }
 
 KIRQL __wrap_KeAcquireSpinLockRaiseToDpc(PKSPIN_LOCK lock)
@@ -88,7 +88,7 @@ static int quiet(void **unused)
 {
     fail_allocation(0);
     countdown = 0;
-    links_taken = FALSE;
+    links_taken = STATUS_SUCCESS;
     return down(unused);
 }
 
@@ -128,20 +128,32 @@ static void a_link_without_memory_is_empty(void **unused)
 }
 
 /* SCReader0 to SCReader9999. */
-static void when_all_names_of_links_are_taken_there_is_none(void **unused)
+static void try_all_links(NTSTATUS taken)
 {
     UNICODE_STRING link, device;
 
-    (void)unused;
     RtlInitUnicodeString(&device, L"\\Device\\Reader");
     fail_allocation(0);
-    links_taken = TRUE;
+    links_taken = taken;
     links_tried = 0;
-    assert_int_equal(SmartcardCreateLink(&link, &device), STATUS_OBJECT_NAME_COLLISION);
+    assert_int_equal(SmartcardCreateLink(&link, &device), taken);
     assert_int_equal(links_tried, 10000);
     assert_null(link.Buffer);
     assert_int_equal(link.Length, 0);
     assert_int_equal(frees, 1);
+}
+
+static void when_all_names_of_links_are_taken_there_is_none(void **unused)
+{
+    (void)unused;
+    try_all_links(STATUS_OBJECT_NAME_COLLISION);
+}
+
+/* docs/quirks.md: Wine's status for a name that leads to a device. */
+static void a_name_that_is_something_else_is_taken_too(void **unused)
+{
+    (void)unused;
+    try_all_links(STATUS_OBJECT_TYPE_MISMATCH);
 }
 
 static void a_message_without_memory_is_dropped(void **unused)
@@ -236,6 +248,7 @@ int main(void)
         T(a_reader_without_memory_is_not_initialized_and_keeps_nothing),
         T(a_link_without_memory_is_empty),
         T(when_all_names_of_links_are_taken_there_is_none),
+        T(a_name_that_is_something_else_is_taken_too),
         T(a_message_without_memory_is_dropped),
         T(vxd_form_without_memory_fails_and_keeps_nothing),
         T(a_chain_without_memory_ends_and_the_next_exchange_resynchronises),

@@ -96,12 +96,20 @@ static inline int rig_up_simulated(void **state)
 static inline int rig_down(void **state)
 {
     struct rig *rig = *state;
+    NTSTATUS status = STATUS_DEVICE_BUSY;
 
     if (rig->reader != NULL) {
         nt_device_surprise(rig->reader);
         nt_device_remove(rig->reader);
     }
-    assert_int_equal(nt_driver_unload(rig->driver), STATUS_SUCCESS);
+    /* Until a worker of the driver's queue has returned, its code stays. */
+    for (int i = 0; i < 1000 && status == STATUS_DEVICE_BUSY; i++) {
+        status = nt_driver_unload(rig->driver);
+        if (status == STATUS_DEVICE_BUSY) {
+            usleep(10000);
+        }
+    }
+    assert_int_equal(status, STATUS_SUCCESS);
     nt_enter(NULL);
     nt_host_destroy(rig->host);
     free(rig);

@@ -108,11 +108,11 @@ static void a_cancelled_commands_answer_is_nobodys(void **state)
     exchange(rig, T1, "00 01 00 00", "11 11 90 00");
 }
 
-static void while_an_operation_waits_queries_are_answered_and_operations_refused(void **state)
+static void while_an_operation_waits_queries_are_answered_and_operations_queue(void **state)
 {
     struct rig *rig = *state;
-    struct flight flight = {0};
-    ULONG tag = SCARD_ATTR_ATR_STRING;
+    struct flight flight = {0}, next = {0};
+    ULONG tag = SCARD_ATTR_ATR_STRING, reset = SCARD_COLD_RESET;
     UCHAR atr[33];
     size_t size;
 
@@ -125,25 +125,30 @@ static void while_an_operation_waits_queries_are_answered_and_operations_refused
     assert_int_equal(state_of(rig->reader), SCARD_SPECIFIC);
     assert_int_equal(control(rig->reader, IOCTL_SMARTCARD_GET_ATTRIBUTE, &tag, 4, atr, 33, &size), STATUS_SUCCESS);
     assert_int_equal(size, 7);
-    assert_int_equal(power(rig->reader, SCARD_COLD_RESET, atr, &size), STATUS_DEVICE_BUSY);
-    assert_int_equal(last_error(rig->reader), STATUS_DEVICE_BUSY);
+    assert_int_equal(flight_start(&next, rig->reader, IOCTL_SMARTCARD_POWER, &reset, 4, 33), STATUS_PENDING);
+    assert_int_equal(last_error(rig->reader), STATUS_SUCCESS);
+    assert_false(flight_wait(&next, 20));
     assert_true(IoCancelIrp(flight.irp));
     assert_int_equal(flight_end(&flight, NULL, NULL), STATUS_CANCELLED);
-    exchange(rig, T1, PING, PONG);
+    assert_int_equal(flight_end(&next, atr, &size), STATUS_SUCCESS);
+    assert_int_equal(size, 7);
+    assert_int_equal(last_error(rig->reader), STATUS_SUCCESS);
 }
 
 static void a_hand_at_the_slot_ends_what_waits(void **state)
 {
     struct rig *rig = *state;
-    struct flight flight = {0};
+    struct flight flight = {0}, queued = {0};
 
     insert(rig, "echo " FAST_T1);
     connect(rig, T1);
     fault(rig, "wtx count=0");
     start_transmit(rig, &flight, T1, PING);
-    assert_int_equal(say(rig->reader, IOCTL_VREADER_REMOVE, ""), STATUS_DEVICE_BUSY);
+    assert_int_equal(flight_start(&queued, rig->reader, IOCTL_VREADER_REMOVE, NULL, 0, 0), STATUS_PENDING);
+    assert_false(flight_wait(&queued, 20));
     assert_int_equal(say(rig->panel, IOCTL_VREADER_REMOVE, ""), STATUS_SUCCESS);
     assert_int_equal(flight_end(&flight, NULL, NULL), STATUS_NO_MEDIA);
+    assert_int_equal(flight_end(&queued, NULL, NULL), STATUS_NO_MEDIA); /* its turn came, and the card was out */
     assert_int_equal(state_of(rig->reader), SCARD_ABSENT);
     fault(rig, "none");
     insert(rig, "fs");
@@ -458,6 +463,51 @@ static void a_cancel_races_with_the_end(void **state)
     exchange(rig, T1, "00 01 00 00", "90 00");
 }
 
+/* ---- one card after the other ------------------------------------------------------------------------------------ */
+
+static NTSTATUS atr_attribute(struct rig *rig)
+{
+    ULONG tag = SCARD_ATTR_ATR_STRING;
+    UCHAR atr[33];
+
+    return control(rig->reader, IOCTL_SMARTCARD_GET_ATTRIBUTE, &tag, 4, atr, 33, NULL);
+}
+
+/* What the library knows is the last card's until the new one is reset (smclib.md 3.5). */
+static void a_new_card_is_not_taken_for_the_last_one(void **state)
+{
+    struct rig *rig = *state;
+    PDEVICE_OBJECT ways[] = {rig->panel, rig->reader}; /* beside the operations, and as one of them */
+    ULONG selected;
+
+    for (int i = 0; i < 2; i++) {
+        insert(rig, "echo " FAST_T1);
+        connect(rig, T1);
+        assert_int_equal(atr_attribute(rig), STATUS_SUCCESS);
+        assert_int_equal(say(rig->panel, IOCTL_VREADER_REMOVE, ""), STATUS_SUCCESS);
+        assert_int_equal(say(ways[i], IOCTL_VREADER_INSERT, "echo " FAST_T0), STATUS_SUCCESS);
+        assert_int_equal(atr_attribute(rig), STATUS_INVALID_DEVICE_STATE);
+        assert_int_equal(set_protocol(rig->reader, T1, &selected), STATUS_NOT_SUPPORTED);
+        assert_int_equal(power(rig->reader, SCARD_COLD_RESET, (UCHAR[33]){0}, NULL), STATUS_SUCCESS);
+        assert_int_equal(atr_attribute(rig), STATUS_SUCCESS);
+        assert_int_equal(say(rig->panel, IOCTL_VREADER_REMOVE, ""), STATUS_SUCCESS);
+    }
+}
+
+/* RAW needs no answer to reset, so the library lets it pass. */
+static void a_protocol_without_power_is_refused_and_changes_nothing(void **state)
+{
+    struct rig *rig = *state;
+    ULONG selected;
+
+    insert(rig, "echo " FAST_T1);
+    connect(rig, T1);
+    assert_int_equal(power(rig->reader, SCARD_POWER_DOWN, NULL, NULL), STATUS_SUCCESS);
+    assert_int_equal(set_protocol(rig->reader, SCARD_PROTOCOL_RAW, &selected), STATUS_INVALID_DEVICE_STATE);
+    assert_int_equal(state_of(rig->reader), SCARD_PRESENT);
+    connect(rig, T1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -467,12 +517,14 @@ int main(void)
         with_rig(t1_survives_cancels),
         with_rig(t0_survives_cancels),
         with_rig(a_cancelled_commands_answer_is_nobodys),
-        with_rig(while_an_operation_waits_queries_are_answered_and_operations_refused),
+        with_rig(while_an_operation_waits_queries_are_answered_and_operations_queue),
         with_rig(a_hand_at_the_slot_ends_what_waits),
         with_rig(a_cancelled_reset_leaves_the_card_off),
         with_rig(a_request_that_was_cancelled_before_it_came_ends_cancelled),
         with_rig(cleanup_ends_what_its_file_waits_for),
         with_rig(surprise_removal_ends_everything),
+        with_rig(a_new_card_is_not_taken_for_the_last_one),
+        with_rig(a_protocol_without_power_is_refused_and_changes_nothing),
         with_rig(a_reader_goes_with_its_card_in_the_slot),
         with_rig(a_thousand_readers_each_with_a_request),
         with_rig(a_crowd_gets_one_end_for_each_request),

@@ -38,8 +38,11 @@ NTSTATUS vreader_create_close(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     struct vreader_fdo *fdo;
 
     if (IoGetCurrentIrpStackLocation(Irp)->MajorFunction == IRP_MJ_CREATE) {
+        if (IoGetCurrentIrpStackLocation(Irp)->FileObject != NULL) {
+            IoGetCurrentIrpStackLocation(Irp)->FileObject->FsContext2 = NULL;
+        }
         fdo = hold(DeviceObject);
-        if (fdo == NULL || fdo->Reader.Removed) {
+        if (fdo == NULL || vreader_is_gone(&fdo->Reader)) {
             status = STATUS_DEVICE_REMOVED;
         }
         if (fdo != NULL) {
@@ -47,6 +50,14 @@ NTSTATUS vreader_create_close(PDEVICE_OBJECT DeviceObject, PIRP Irp)
         }
     }
     return complete(Irp, status, 0);
+}
+
+/* FsContext2 is ours: not NULL once the file has been closed. Requests that were on their way then are still to come. */
+BOOLEAN vreader_file_closed(PIRP Irp)
+{
+    PFILE_OBJECT file = IoGetCurrentIrpStackLocation(Irp)->FileObject;
+
+    return file != NULL && file->FsContext2 != NULL;
 }
 
 /* A file is being closed: what it still waits for ends now. */
@@ -62,7 +73,9 @@ NTSTATUS vreader_cleanup(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 
         irql = vreader_enter(reader);
         if (file != NULL) {
+            file->FsContext2 = file;
             vreader_end_tracking(reader, file, STATUS_CANCELLED);
+            vreader_end_waiting(reader, file, STATUS_CANCELLED);
             if (reader->Op.Irp != NULL && reader->Op.Pended &&
                 IoGetCurrentIrpStackLocation(reader->Op.Irp)->FileObject == file) {
                 vreader_end_op(reader, STATUS_CANCELLED);
@@ -74,6 +87,7 @@ NTSTATUS vreader_cleanup(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     return complete(Irp, STATUS_SUCCESS, 0);
 }
 
+/* At once, beside whatever the reader does. */
 static NTSTATUS panel_control(struct vreader_fdo *Fdo, PIRP Irp)
 {
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(Irp);
@@ -89,32 +103,100 @@ static NTSTATUS panel_control(struct vreader_fdo *Fdo, PIRP Irp)
                                     there ? location->Parameters.DeviceIoControl.InputBufferLength : 0,
                                     there ? location->Parameters.DeviceIoControl.OutputBufferLength : 0, &information);
     }
-    return complete(Irp, status, information);
+    status = complete(Irp, status, information);
+    SmartcardReleaseRemoveLock(&Fdo->Smartcard);
+    return status;
 }
 
-static DECLSPEC_NOINLINE NTSTATUS panel_device_control(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+/* How a request goes on its way. */
+enum path {
+    QUERY,    /* at once, and it stores no last error */
+    TRACKING, /* at once */
+    OPERATION /* when its turn comes */
+};
+
+static enum path path_of(ULONG Code)
 {
-    struct vreader_fdo *fdo = hold(DeviceObject);
+    switch (Code) {
+    case IOCTL_SMARTCARD_GET_LAST_ERROR:
+    case IOCTL_SMARTCARD_GET_STATE:
+    case IOCTL_SMARTCARD_GET_ATTRIBUTE:
+    case IOCTL_SMARTCARD_GET_PERF_CNTR:
+        return QUERY;
+    case IOCTL_SMARTCARD_IS_PRESENT:
+    case IOCTL_SMARTCARD_IS_ABSENT:
+        return TRACKING;
+    default:
+        return OPERATION;
+    }
+}
+
+NTSTATUS vreader_serve(struct vreader_fdo *Fdo, PIRP Irp)
+{
+    NTSTATUS status = SmartcardDeviceControl(&Fdo->Smartcard, Irp);
+
+    SmartcardReleaseRemoveLock(&Fdo->Smartcard);
+    return status;
+}
+
+/* The reader has gone, its device has not yet. The last error is not asked for here. */
+static NTSTATUS refuse(struct vreader_fdo *Fdo, PIRP Irp, enum path Path)
+{
     NTSTATUS status;
+
+    if (Path != QUERY) {
+        smartcrd_store_last_error(&Fdo->Smartcard, Irp, STATUS_DEVICE_REMOVED);
+    }
+    status = complete(Irp, STATUS_DEVICE_REMOVED, 0);
+    SmartcardReleaseRemoveLock(&Fdo->Smartcard);
+    return status;
+}
+
+static NTSTATUS reader_control(struct vreader_fdo *Fdo, PIRP Irp)
+{
+    READER_EXTENSION *reader = &Fdo->Reader;
+    enum path path = path_of(IoGetCurrentIrpStackLocation(Irp)->Parameters.DeviceIoControl.IoControlCode);
+    NTSTATUS status;
+
+    if (path != OPERATION) {
+        return vreader_is_gone(reader) ? refuse(Fdo, Irp, path) : vreader_serve(Fdo, Irp);
+    }
+    status = vreader_take_turn(reader, Irp);
+    if (status == STATUS_DEVICE_REMOVED) {
+        return refuse(Fdo, Irp, path);
+    }
+    if (status != STATUS_PENDING) {
+        status = SmartcardDeviceControl(&Fdo->Smartcard, Irp);
+        if (status != STATUS_PENDING) {
+            vreader_give_turn_back(reader);
+        }
+    }
+    SmartcardReleaseRemoveLock(&Fdo->Smartcard);
+    return status;
+}
+
+/* Whatever is not the last error. */
+static DECLSPEC_NOINLINE NTSTATUS control(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+{
+    struct vreader_device *device = DeviceObject->DeviceExtension;
+    struct vreader_fdo *fdo = hold(DeviceObject);
 
     if (fdo == NULL) {
         return complete(Irp, STATUS_DEVICE_REMOVED, 0);
     }
-    status = panel_control(fdo, Irp);
-    SmartcardReleaseRemoveLock(&fdo->Smartcard);
-    return status;
+    return device->Kind == VREADER_PANEL ? panel_control(fdo, Irp) : reader_control(fdo, Irp);
 }
 
+/* The last error is asked for after every failure, and answered in every state: the shortest way. */
 NTSTATUS vreader_device_control(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
-    struct vreader_device *device = DeviceObject->DeviceExtension;
-    struct vreader_fdo *fdo;
+    ULONG code = IoGetCurrentIrpStackLocation(Irp)->Parameters.DeviceIoControl.IoControlCode;
+    struct vreader_fdo *fdo = DeviceObject->DeviceExtension;
     NTSTATUS status;
 
-    if (device->Kind == VREADER_PANEL) {
-        return panel_device_control(DeviceObject, Irp);
+    if (code != IOCTL_SMARTCARD_GET_LAST_ERROR || fdo->Device.Kind != VREADER_READER) {
+        return control(DeviceObject, Irp);
     }
-    fdo = (struct vreader_fdo *)device;
     if (!NT_SUCCESS(SmartcardAcquireRemoveLock(&fdo->Smartcard))) {
         return complete(Irp, STATUS_DEVICE_REMOVED, 0);
     }

@@ -3,8 +3,8 @@
  * Entry and unload, and how a reader comes into being: a device object for the reader, one for its panel, their names,
  * and the library's extension filled in.
  *
- * With Plug and Play a reader comes with AddDevice. Where nobody calls that (a service that is started by hand), the
- * build can have DriverEntry make one reader itself: define VREADER_LEGACY.
+ * With Plug and Play a reader comes with AddDevice. On Windows readers can also come with the service itself (service.c),
+ * and each of them has an SCReader name too.
  */
 #include "vreader.h"
 
@@ -180,6 +180,32 @@ static VOID ready(PDEVICE_OBJECT Object)
     Object->Flags &= ~(ULONG)DO_DEVICE_INITIALIZING;
 }
 
+/* By which programs find the reader. */
+static NTSTATUS create_links(struct vreader_fdo *Fdo)
+{
+    struct name device, link;
+    NTSTATUS status = IoCreateSymbolicLink(make_name(&link, LINK_FOLDER, Fdo->Device.Number, FALSE),
+                                           make_name(&device, DEVICE_FOLDER, Fdo->Device.Number, FALSE));
+
+    Fdo->Linked = NT_SUCCESS(status);
+#ifdef _WIN32
+    /* The name that the resource manager of old, and programs like it, look for. */
+    if (NT_SUCCESS(status)) {
+        status = SmartcardCreateLink(&Fdo->Link, &device.String);
+        if (!NT_SUCCESS(status)) {
+            Fdo->Link.Buffer = NULL;
+        }
+    }
+#endif
+    return status;
+}
+
+VOID vreader_ready(struct vreader_fdo *Fdo)
+{
+    ready(Fdo->PanelObject);
+    ready(Fdo->Self);
+}
+
 NTSTATUS vreader_create_reader(PDRIVER_OBJECT Driver, PDEVICE_OBJECT *Object)
 {
     struct vreader_fdo *fdo;
@@ -197,13 +223,19 @@ NTSTATUS vreader_create_reader(PDRIVER_OBJECT Driver, PDEVICE_OBJECT *Object)
     fdo->Self = *Object;
     fill_extension(fdo);
     fdo->Reader.Smartcard = &fdo->Smartcard;
-    KeInitializeSpinLock(&fdo->Reader.Lock);
-    vreader_timer_init(&fdo->Reader);
-    status = SmartcardInitialize(&fdo->Smartcard);
+    vreader_op_init(&fdo->Reader);
+    fdo->Reader.Worker = IoAllocateWorkItem(*Object);
+    status = fdo->Reader.Worker != NULL ? SmartcardInitialize(&fdo->Smartcard) : STATUS_INSUFFICIENT_RESOURCES;
     fdo->LibraryReady = NT_SUCCESS(status);
     if (NT_SUCCESS(status)) {
         fdo->Smartcard.OsData->DeviceObject = *Object;
+        status = vreader_timers_create(&fdo->Reader);
+    }
+    if (NT_SUCCESS(status)) {
         status = create_panel(Driver, fdo);
+    }
+    if (NT_SUCCESS(status)) {
+        status = create_links(fdo);
     }
     if (!NT_SUCCESS(status)) {
         vreader_delete_reader(fdo);
@@ -231,10 +263,8 @@ VOID vreader_delete_reader(struct vreader_fdo *Fdo)
     }
     if (Fdo->LibraryReady) {
         vreader_slot_destroy(&Fdo->Reader);
-        if (Fdo->Reader.TimersUsed) {
-            KeFlushQueuedDpcs();
-        }
     }
+    vreader_timers_delete(&Fdo->Reader);
     if (Fdo->Interface.Buffer != NULL) {
         IoSetDeviceInterfaceState(&Fdo->Interface, FALSE);
         RtlFreeUnicodeString(&Fdo->Interface);
@@ -249,6 +279,9 @@ VOID vreader_delete_reader(struct vreader_fdo *Fdo)
     if (Fdo->LibraryReady) {
         SmartcardExit(&Fdo->Smartcard);
     }
+    if (Fdo->Reader.Worker != NULL) {
+        IoFreeWorkItem(Fdo->Reader.Worker);
+    }
     if (Fdo->Lower != NULL) {
         IoDetachDevice(Fdo->Lower);
     }
@@ -257,7 +290,6 @@ VOID vreader_delete_reader(struct vreader_fdo *Fdo)
 
 NTSTATUS vreader_add_device(PDRIVER_OBJECT DriverObject, PDEVICE_OBJECT PhysicalDeviceObject)
 {
-    struct name device, link;
     struct vreader_fdo *fdo;
     PDEVICE_OBJECT object;
     NTSTATUS status = vreader_create_reader(DriverObject, &object);
@@ -266,12 +298,7 @@ NTSTATUS vreader_add_device(PDRIVER_OBJECT DriverObject, PDEVICE_OBJECT Physical
         return status;
     }
     fdo = object->DeviceExtension;
-    status = IoCreateSymbolicLink(make_name(&link, LINK_FOLDER, fdo->Device.Number, FALSE),
-                                  make_name(&device, DEVICE_FOLDER, fdo->Device.Number, FALSE));
-    fdo->Linked = NT_SUCCESS(status);
-    if (NT_SUCCESS(status)) {
-        status = IoRegisterDeviceInterface(PhysicalDeviceObject, &SmartCardReaderGuid, NULL, &fdo->Interface);
-    }
+    status = IoRegisterDeviceInterface(PhysicalDeviceObject, &SmartCardReaderGuid, NULL, &fdo->Interface);
     if (NT_SUCCESS(status)) {
         fdo->Lower = IoAttachDeviceToDeviceStack(object, PhysicalDeviceObject);
         status = fdo->Lower != NULL ? STATUS_SUCCESS : STATUS_NO_SUCH_DEVICE;
@@ -280,62 +307,17 @@ NTSTATUS vreader_add_device(PDRIVER_OBJECT DriverObject, PDEVICE_OBJECT Physical
         vreader_delete_reader(fdo);
         return status;
     }
-    ready(fdo->PanelObject);
-    ready(object);
+    object->Flags |= fdo->Lower->Flags & (DO_POWER_PAGABLE | DO_POWER_INRUSH);
+    vreader_ready(fdo);
     return STATUS_SUCCESS;
 }
 
 /* ---- the driver -------------------------------------------------------------------------------------------------- */
 
-#ifdef VREADER_LEGACY
-/* One reader without Plug and Play, under the name that the resource manager looks for. */
-static NTSTATUS start_legacy(PDRIVER_OBJECT Driver)
-{
-    PDEVICE_OBJECT object;
-    struct vreader_fdo *fdo;
-    struct name device;
-    NTSTATUS status = vreader_create_reader(Driver, &object);
-
-    if (!NT_SUCCESS(status)) {
-        return status;
-    }
-    fdo = object->DeviceExtension;
-    status = SmartcardCreateLink(&fdo->Link, make_name(&device, DEVICE_FOLDER, fdo->Device.Number, FALSE));
-    if (!NT_SUCCESS(status)) {
-        fdo->Link.Buffer = NULL;
-        vreader_delete_reader(fdo);
-        return status;
-    }
-    ready(fdo->PanelObject);
-    ready(object);
-    return STATUS_SUCCESS;
-}
-
-/* Deletes what start_legacy made; devices of AddDevice were removed before. */
-static VOID stop_legacy(PDRIVER_OBJECT Driver)
-{
-    PDEVICE_OBJECT object = Driver->DeviceObject;
-
-    while (object != NULL) {
-        struct vreader_device *device = object->DeviceExtension;
-
-        if (device->Kind == VREADER_READER) {
-            struct vreader_fdo *fdo = (struct vreader_fdo *)device;
-
-            vreader_gone(&fdo->Reader);
-            vreader_delete_reader(fdo);
-            object = Driver->DeviceObject;
-        } else {
-            object = object->NextDevice;
-        }
-    }
-}
-#endif
-
 static VOID unload(PDRIVER_OBJECT DriverObject)
 {
-#ifdef VREADER_LEGACY
-    stop_legacy(DriverObject);
+#ifdef _WIN32
+    vreader_stop_service(DriverObject);
 #endif
     release_numbers(DriverObject);
 }
@@ -344,7 +326,9 @@ NTSTATUS VREADER_ENTRY(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath
 {
     NTSTATUS status = STATUS_SUCCESS;
 
+#ifndef _WIN32
     UNREFERENCED_PARAMETER(RegistryPath);
+#endif
     DriverObject->MajorFunction[IRP_MJ_CREATE] = vreader_create_close;
     DriverObject->MajorFunction[IRP_MJ_CLOSE] = vreader_create_close;
     DriverObject->MajorFunction[IRP_MJ_CLEANUP] = vreader_cleanup;
@@ -355,8 +339,8 @@ NTSTATUS VREADER_ENTRY(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath
     DriverObject->DriverExtension->AddDevice = vreader_add_device;
     DriverObject->DriverUnload = unload;
     claim_numbers(DriverObject);
-#ifdef VREADER_LEGACY
-    status = start_legacy(DriverObject);
+#ifdef _WIN32
+    status = vreader_start_service(DriverObject, RegistryPath);
     if (!NT_SUCCESS(status)) {
         release_numbers(DriverObject);
     }

@@ -18,26 +18,41 @@ KIRQL vreader_enter(READER_EXTENSION *Reader)
 
 VOID vreader_leave(READER_EXTENSION *Reader, KIRQL Irql)
 {
-    struct vreader_end ends[2] = {Reader->Ends[0], Reader->Ends[1]};
-    ULONG i;
+    PIRP irp = Reader->FirstEnded;
+    BOOLEAN call = Reader->CallWorker;
 
-    Reader->Ends[0].Irp = NULL;
-    Reader->Ends[1].Irp = NULL;
+    Reader->FirstEnded = NULL;
+    Reader->CallWorker = FALSE;
     KeReleaseSpinLock(&Reader->Lock, Irql);
-    /* From here on the reader may be gone. */
-    for (i = 0; i < 2; i++) {
-        if (ends[i].Irp != NULL) {
-            IoCompleteRequest(ends[i].Irp, IO_NO_INCREMENT);
-        }
+    while (irp != NULL) {
+        PIRP next = irp->Tail.Overlay.DriverContext[0];
+
+        IoCompleteRequest(irp, IO_NO_INCREMENT);
+        /* The request's share of the reader. If neither another one nor the worker has one, the reader may be gone. */
+        SmartcardReleaseRemoveLock(Reader->Smartcard);
+        irp = next;
     }
+    if (call) {
+        vreader_call_worker(Reader);
+    }
+}
+
+VOID vreader_begin_wait(READER_EXTENSION *Reader, PIRP Irp, PDRIVER_CANCEL Cancel)
+{
+    (void)SmartcardAcquireRemoveLock(Reader->Smartcard);
+    IoMarkIrpPending(Irp);
+    IoSetCancelRoutine(Irp, Cancel);
 }
 
 VOID vreader_queue_end(READER_EXTENSION *Reader, PIRP Irp, NTSTATUS Status)
 {
-    struct vreader_end *end = &Reader->Ends[Reader->Ends[0].Irp != NULL];
-
-    end->Irp = Irp;
-    end->Status = Status;
+    if (Reader->FirstEnded == NULL) {
+        Reader->FirstEnded = Irp;
+    } else {
+        Reader->LastEnded->Tail.Overlay.DriverContext[0] = Irp;
+    }
+    Reader->LastEnded = Irp;
+    Irp->Tail.Overlay.DriverContext[0] = NULL;
     Irp->IoStatus.Status = Status;
     if (NT_ERROR(Status)) {
         Irp->IoStatus.Information = 0;
@@ -67,102 +82,36 @@ VOID vreader_set_state(READER_EXTENSION *Reader, ULONG State)
     KeReleaseSpinLockFromDpcLevel(&smartcard->OsData->SpinLock);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------------ */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
-VOID vreader_timer_set(READER_EXTENSION *Reader, struct vreader_timer *Timer, ULONG Us)
+static VOID wait_is_over(READER_EXTENSION *Reader)
 {
-    LARGE_INTEGER due;
-
-    vreader_timer_stop(Timer);
-    due.QuadPart = -10 * (LONGLONG)(Us > 0 ? Us : 1);
-    Timer->Us = Us;
-    Timer->Armed = TRUE;
-    Reader->TimersUsed = TRUE;
-    KeSetTimer(&Timer->Timer, due, &Timer->Dpc);
+    vreader_continue(Reader, EVENT_SILENCE);
 }
 
-VOID vreader_timer_stop(struct vreader_timer *Timer)
+static VOID card_goes_on(READER_EXTENSION *Reader)
 {
-    if (Timer->Armed) {
-        Timer->Armed = FALSE;
-        if (!KeCancelTimer(&Timer->Timer)) {
-            Timer->Stale = TRUE; /* it has fired; its DPC waits for our lock */
-        }
+    if (vreader_present(Reader)) {
+        wire_pace(Reader);
+        vreader_look(Reader);
     }
 }
 
-/*
- * A DPC came: is it the setting's own? One that belongs to an earlier setting sets the timer anew, because on Windows a
- * queued DPC stands for both: at worst a wait gets longer, it is never lost.
- */
-static BOOLEAN timer_fired(READER_EXTENSION *Reader, struct vreader_timer *Timer)
+static VOID characters_come(READER_EXTENSION *Reader)
 {
-    if (Timer->Stale) {
-        Timer->Stale = FALSE;
-        if (Timer->Armed) {
-            vreader_timer_set(Reader, Timer, Timer->Us);
-        }
-        return FALSE;
+    if (vreader_present(Reader)) {
+        wire_arrive(Reader);
+        vreader_look(Reader);
     }
-    if (!Timer->Armed) {
-        return FALSE;
-    }
-    Timer->Armed = FALSE;
-    return TRUE;
 }
 
-static VOID wait_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
+VOID vreader_op_init(READER_EXTENSION *Reader)
 {
-    READER_EXTENSION *reader = Context;
-    KIRQL irql = vreader_enter(reader);
-
-    UNREFERENCED_PARAMETER(Dpc);
-    UNREFERENCED_PARAMETER(Argument1);
-    UNREFERENCED_PARAMETER(Argument2);
-    if (timer_fired(reader, &reader->Wait)) {
-        vreader_continue(reader, EVENT_SILENCE);
-    }
-    vreader_leave(reader, irql);
-}
-
-static VOID pace_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
-{
-    READER_EXTENSION *reader = Context;
-    KIRQL irql = vreader_enter(reader);
-
-    UNREFERENCED_PARAMETER(Dpc);
-    UNREFERENCED_PARAMETER(Argument1);
-    UNREFERENCED_PARAMETER(Argument2);
-    if (timer_fired(reader, &reader->Pace) && vreader_present(reader)) {
-        wire_pace(reader);
-        vreader_look(reader);
-    }
-    vreader_leave(reader, irql);
-}
-
-static VOID line_dpc(PKDPC Dpc, PVOID Context, PVOID Argument1, PVOID Argument2)
-{
-    READER_EXTENSION *reader = Context;
-    KIRQL irql = vreader_enter(reader);
-
-    UNREFERENCED_PARAMETER(Dpc);
-    UNREFERENCED_PARAMETER(Argument1);
-    UNREFERENCED_PARAMETER(Argument2);
-    if (timer_fired(reader, &reader->Line) && vreader_present(reader)) {
-        wire_arrive(reader);
-        vreader_look(reader);
-    }
-    vreader_leave(reader, irql);
-}
-
-VOID vreader_timer_init(READER_EXTENSION *Reader)
-{
-    KeInitializeTimer(&Reader->Wait.Timer);
-    KeInitializeDpc(&Reader->Wait.Dpc, wait_dpc, Reader);
-    KeInitializeTimer(&Reader->Pace.Timer);
-    KeInitializeDpc(&Reader->Pace.Dpc, pace_dpc, Reader);
-    KeInitializeTimer(&Reader->Line.Timer);
-    KeInitializeDpc(&Reader->Line.Dpc, line_dpc, Reader);
+    KeInitializeSpinLock(&Reader->Lock);
+    InitializeListHead(&Reader->Queue);
+    Reader->Wait.Fired = wait_is_over;
+    Reader->Pace.Fired = card_goes_on;
+    Reader->Line.Fired = characters_come;
 }
 
 NTSTATUS vreader_wait(READER_EXTENSION *Reader, ULONGLONG Us, const char *Where, const char *What, ULONG Which)
@@ -232,6 +181,21 @@ static VOID say_where(const struct vreader_op *Op)
     }
 }
 
+/* The pended request is whoever's who calls this. The next operation can begin. */
+static VOID end_pended(READER_EXTENSION *Reader, PIRP Irp, NTSTATUS Status)
+{
+    POS_DEP_DATA os = Reader->Smartcard->OsData;
+
+    Reader->Op.Step = NULL;
+    Reader->Op.Pended = FALSE;
+    vreader_queue_end(Reader, Irp, Status);
+    Reader->Op.Irp = NULL;
+    KeAcquireSpinLockAtDpcLevel(&os->SpinLock);
+    os->CurrentIrp = NULL;
+    KeReleaseSpinLockFromDpcLevel(&os->SpinLock);
+    vreader_pass_turn(Reader);
+}
+
 static VOID cancel_op(PDEVICE_OBJECT DeviceObject, PIRP Irp)
 {
     struct vreader_fdo *fdo = DeviceObject->DeviceExtension;
@@ -245,20 +209,13 @@ static VOID cancel_op(PDEVICE_OBJECT DeviceObject, PIRP Irp)
         say_where(&reader->Op);
         settle(reader, STATUS_CANCELLED);
     }
-    reader->Op.Pended = FALSE;
-    reader->Op.Step = NULL;
-    vreader_queue_end(reader, Irp, STATUS_CANCELLED);
-    reader->Op.Irp = NULL;
-    KeAcquireSpinLockAtDpcLevel(&fdo->Smartcard.OsData->SpinLock);
-    fdo->Smartcard.OsData->CurrentIrp = NULL;
-    KeReleaseSpinLockFromDpcLevel(&fdo->Smartcard.OsData->SpinLock);
+    end_pended(reader, Irp, STATUS_CANCELLED);
     vreader_leave(reader, irql);
 }
 
 VOID vreader_end_op(READER_EXTENSION *Reader, NTSTATUS Status)
 {
     struct vreader_op *op = &Reader->Op;
-    PSMARTCARD_EXTENSION smartcard = Reader->Smartcard;
 
     if (op->Irp == NULL || op->Step == NULL) {
         return;
@@ -271,12 +228,7 @@ VOID vreader_end_op(READER_EXTENSION *Reader, NTSTATUS Status)
     if (IoSetCancelRoutine(op->Irp, NULL) == NULL) {
         return; /* the cancel routine is on its way and ends it */
     }
-    vreader_queue_end(Reader, op->Irp, Status);
-    op->Irp = NULL;
-    op->Pended = FALSE;
-    KeAcquireSpinLockAtDpcLevel(&smartcard->OsData->SpinLock);
-    smartcard->OsData->CurrentIrp = NULL;
-    KeReleaseSpinLockFromDpcLevel(&smartcard->OsData->SpinLock);
+    end_pended(Reader, op->Irp, Status);
 }
 
 VOID vreader_continue(READER_EXTENSION *Reader, enum vreader_event Event)
@@ -299,20 +251,18 @@ VOID vreader_look(READER_EXTENSION *Reader)
     }
 }
 
-/* Let the request wait. FALSE: it was cancelled before it could, and nobody else will end it. */
+/* Let the request wait. FALSE: it was cancelled, or its file closed, before it could, and nobody else will end it. */
 static BOOLEAN pend(READER_EXTENSION *Reader, PIRP Irp)
 {
     Reader->Op.Pended = TRUE;
-    IoMarkIrpPending(Irp);
-    IoSetCancelRoutine(Irp, cancel_op);
-    return !(Irp->Cancel && IoSetCancelRoutine(Irp, NULL) != NULL);
+    vreader_begin_wait(Reader, Irp, cancel_op);
+    return !((Irp->Cancel || vreader_file_closed(Irp)) && IoSetCancelRoutine(Irp, NULL) != NULL);
 }
 
 NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step)
 {
-    PSMARTCARD_EXTENSION smartcard = Reader->Smartcard;
     struct vreader_op *op = &Reader->Op;
-    PIRP irp = smartcard->OsData->CurrentIrp;
+    PIRP irp = Reader->Smartcard->OsData->CurrentIrp;
     KIRQL irql = vreader_enter(Reader);
     NTSTATUS status = STATUS_DEVICE_REMOVED;
 
@@ -321,7 +271,7 @@ NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step)
     }
     status = STATUS_DEVICE_BUSY;
     if (op->Irp != NULL) {
-        goto out; /* cannot be: the library serialises */
+        goto out; /* cannot be: it has its turn */
     }
     status = STATUS_NO_MEDIA;
     if (!vreader_present(Reader)) {
@@ -344,13 +294,7 @@ NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step)
     if (!pend(Reader, irp)) {
         say_where(op);
         settle(Reader, STATUS_CANCELLED);
-        op->Step = NULL;
-        op->Pended = FALSE;
-        op->Irp = NULL;
-        vreader_queue_end(Reader, irp, STATUS_CANCELLED);
-        KeAcquireSpinLockAtDpcLevel(&smartcard->OsData->SpinLock);
-        smartcard->OsData->CurrentIrp = NULL;
-        KeReleaseSpinLockFromDpcLevel(&smartcard->OsData->SpinLock);
+        end_pended(Reader, irp, STATUS_CANCELLED);
     }
 out:
     vreader_leave(Reader, irql);

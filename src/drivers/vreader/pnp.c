@@ -47,10 +47,19 @@ VOID vreader_gone(READER_EXTENSION *Reader)
 {
     KIRQL irql = vreader_enter(Reader);
 
-    Reader->Removed = TRUE;
     vreader_end_op(Reader, STATUS_DEVICE_REMOVED);
+    vreader_close_line(Reader);
     vreader_end_tracking(Reader, NULL, STATUS_DEVICE_REMOVED);
     vreader_leave(Reader, irql);
+}
+
+/* The remove lock is waited for after everything that holds it has been ended. */
+VOID vreader_retire(struct vreader_fdo *Fdo)
+{
+    vreader_gone(&Fdo->Reader);
+    if (NT_SUCCESS(SmartcardAcquireRemoveLock(&Fdo->Smartcard))) {
+        SmartcardReleaseRemoveLockAndWait(&Fdo->Smartcard);
+    }
 }
 
 static NTSTATUS start(struct vreader_fdo *Fdo, PIRP Irp)
@@ -76,16 +85,12 @@ static NTSTATUS surprise(struct vreader_fdo *Fdo, PIRP Irp)
     return pass(Fdo, Irp);
 }
 
-/* The remove lock is waited for after everything that holds it has been ended. */
 static NTSTATUS removal(struct vreader_fdo *Fdo, PIRP Irp)
 {
     PDEVICE_OBJECT lower = Fdo->Lower;
     NTSTATUS status;
 
-    vreader_gone(&Fdo->Reader);
-    if (NT_SUCCESS(SmartcardAcquireRemoveLock(&Fdo->Smartcard))) {
-        SmartcardReleaseRemoveLockAndWait(&Fdo->Smartcard);
-    }
+    vreader_retire(Fdo);
     Irp->IoStatus.Status = STATUS_SUCCESS;
     IoSkipCurrentIrpStackLocation(Irp);
     status = IoCallDriver(lower, Irp);

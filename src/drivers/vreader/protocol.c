@@ -242,6 +242,14 @@ static NTSTATUS take_pps(READER_EXTENSION *Reader)
     return go_on(Reader, iso7816_negotiate_response(&Reader->Slot->Negotiate, bytes, length, parity_ok));
 }
 
+/* On the way here the library has made the state NEGOTIABLE or higher by an answer to reset that may be another card's
+ * (smclib.md 3.5): nobody must take it for this one's. */
+static NTSTATUS without_power(READER_EXTENSION *Reader)
+{
+    host_step(Reader->Op.Irp, HOST_LAYER_DRIVER, "the card has no power: reset it first");
+    return vreader_power_off(Reader, STATUS_INVALID_DEVICE_STATE);
+}
+
 static NTSTATUS start(READER_EXTENSION *Reader)
 {
     PSMARTCARD_EXTENSION smartcard = Reader->Smartcard;
@@ -257,13 +265,12 @@ static NTSTATUS start(READER_EXTENSION *Reader)
     } else if ((mask & SCARD_PROTOCOL_T0) != 0) {
         Reader->Op.Selected = SCARD_PROTOCOL_T0;
     } else if ((mask & SCARD_PROTOCOL_RAW) != 0) {
-        return slot->Phase == PHASE_OFF ? STATUS_INVALID_DEVICE_STATE : select(Reader, SCARD_PROTOCOL_RAW);
+        return slot->Phase == PHASE_OFF ? without_power(Reader) : select(Reader, SCARD_PROTOCOL_RAW);
     } else {
         return STATUS_INVALID_DEVICE_REQUEST;
     }
     if (slot->Phase == PHASE_OFF || !vreader_read_atr(Reader, &atr)) {
-        host_step(Reader->Op.Irp, HOST_LAYER_DRIVER, "the card has no power: reset it first");
-        return STATUS_INVALID_DEVICE_STATE;
+        return without_power(Reader);
     }
     in_force = !slot->Talked && slot->Phase == PHASE_PROTOCOL && slot->Protocol == wanted(Reader);
     if (!in_force) {

@@ -11,8 +11,24 @@ BOOLEAN vreader_present(const READER_EXTENSION *Reader)
     return Reader->Slot != NULL && Reader->Slot->Present;
 }
 
+/* What was known of the last card is not true of this one, and before its own reset SET_PROTOCOL would go by it (smclib.md
+ * 3.5). An operation that runs now, unless it is the INSERT, goes on with what it knows: its card has left. */
+static VOID forget_card(READER_EXTENSION *Reader)
+{
+    PSMARTCARD_EXTENSION smartcard = Reader->Smartcard;
+
+    KeAcquireSpinLockAtDpcLevel(&smartcard->OsData->SpinLock);
+    if (smartcard->OsData->CurrentIrp == NULL || smartcard->MajorIoControlCode == IOCTL_VREADER_INSERT) {
+        smartcard->CardCapabilities.ATR.Length = 0;
+        smartcard->CardCapabilities.Protocol.Supported = SCARD_PROTOCOL_RAW;
+        smartcard->CardCapabilities.Protocol.Selected = SCARD_PROTOCOL_UNDEFINED;
+    }
+    KeReleaseSpinLockFromDpcLevel(&smartcard->OsData->SpinLock);
+}
+
 static VOID arrive(READER_EXTENSION *Reader)
 {
+    forget_card(Reader);
     vreader_set_state(Reader, SCARD_PRESENT);
     vreader_notify(Reader);
 }

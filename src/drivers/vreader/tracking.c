@@ -96,10 +96,9 @@ NTSTATUS vreader_tracking(PSMARTCARD_EXTENSION Smartcard)
         KeReleaseSpinLockFromDpcLevel(&os->SpinLock);
         goto out;
     }
-    IoMarkIrpPending(irp);
     reader->Tracking = irp;
-    IoSetCancelRoutine(irp, cancel_tracking);
-    if (irp->Cancel) {
+    vreader_begin_wait(reader, irp, cancel_tracking);
+    if (irp->Cancel || vreader_file_closed(irp)) {
         end_and_unlock(reader, STATUS_CANCELLED); /* ends it only if the cancel routine does not */
     } else {
         KeReleaseSpinLockFromDpcLevel(&os->SpinLock);

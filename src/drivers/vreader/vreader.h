@@ -4,7 +4,9 @@
  * and nothing else, so the same source is a Windows driver.
  *
  *   driver.c    entry, making and deleting readers       pnp.c       Plug and Play, power
+ *   service.c   on Windows: readers without Plug and Play
  *   dispatch.c  create, close, cleanup, device control
+ *   queue.c     whose turn it is                         timer.c, on Windows clock.c  waiting
  *   op.c        the life of an operation                 power.c protocol.c transmit.c  what each operation does
  *   tracking.c  IS_PRESENT and IS_ABSENT                 slot.c      cards come, go, and answer late
  *   wire.c      what goes between reader and card        line.c      how and when its characters arrive
@@ -45,14 +47,30 @@
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 
-/* A timer and its DPC. Guarded by the reader's lock. */
+struct _READER_EXTENSION;
+
+/* Guarded by the reader's lock. */
 struct vreader_timer {
+    VOID (*Fired)(struct _READER_EXTENSION *Reader); /* called under the lock */
+    BOOLEAN Armed;                                   /* it shall fire */
+    ULONG Us;                                        /* of the last setting */
+    ULONGLONG Due;                                   /* when, in units of KeQueryPerformanceCounter */
+#ifndef _WIN32
     KTIMER Timer;
     KDPC Dpc;
-    BOOLEAN Armed; /* it shall fire */
-    BOOLEAN Stale; /* a DPC of an earlier setting may still come */
-    ULONG Us;      /* of the last setting */
+    struct _READER_EXTENSION *Reader;
+#endif
 };
+
+#ifdef _WIN32
+/* What stands for the kernel's timers. Guarded by the reader's lock, the event apart. */
+struct vreader_clock {
+    KEVENT Changed;
+    PVOID Thread; /* written once */
+    BOOLEAN Stop;
+    ULONGLONG WakesAt; /* without being woken up; 0: it is awake or about to be */
+};
+#endif
 
 /* ---- faults ------------------------------------------------------------------------------------------------------ */
 
@@ -215,15 +233,11 @@ struct vreader_op {
     ULONG Selected; /* SET_PROTOCOL */
 };
 
-/* A request whose end has been decided under the lock and is told outside. */
-struct vreader_end {
-    PIRP Irp;
-    NTSTATUS Status;
-};
-
 struct _READER_EXTENSION {
     PSMARTCARD_EXTENSION Smartcard;
-    KSPIN_LOCK Lock; /* guards everything below and the slot; taken before OsData->SpinLock, after the cancel lock */
+    /* Guards everything below, where nothing else is said, and the slot. Taken before OsData->SpinLock, after the cancel
+     * lock. */
+    KSPIN_LOCK Lock;
     BOOLEAN Removed;
     struct vreader_slot *Slot; /* NULL: nothing was inserted */
     struct vreader_op Op;
@@ -232,7 +246,14 @@ struct _READER_EXTENSION {
     struct vreader_timer Pace; /* the card's clock: waiting time requests, delays, lateness */
     struct vreader_timer Line; /* characters that come later than the ones before */
     BOOLEAN TimersUsed;
-    struct vreader_end Ends[2];
+#ifdef _WIN32
+    struct vreader_clock Clock;
+#endif
+    PIRP FirstEnded, LastEnded; /* whose end has been decided; told by vreader_leave. Linked by DriverContext[0] */
+    LIST_ENTRY Queue;           /* operations that wait for their turn, by Tail.Overlay.ListEntry */
+    BOOLEAN CallWorker;         /* vreader_leave starts it; it has a share of the remove lock */
+    LONG volatile Turn;         /* queue.c; changes without the lock too */
+    PIO_WORKITEM Worker;        /* not guarded: it comes and goes with the reader */
     struct vreader_fault Faults[VREADER_FAULTS];
     ULONG Armed;      /* how many of them are */
     char Refusal[96]; /* why the last text was refused */
@@ -258,7 +279,7 @@ struct vreader_panel {
 struct vreader_fdo {
     struct vreader_device Device;
     PDEVICE_OBJECT Self, Lower, PanelObject; /* Lower NULL: not made by AddDevice */
-    UNICODE_STRING Interface, Link;          /* empty when there is none; Link is the library's SCReader<N> */
+    UNICODE_STRING Interface, Link; /* empty when there is none; Link is the library's SCReader<N>, on Windows */
     BOOLEAN Linked, PanelLinked, LibraryReady;
     SMARTCARD_EXTENSION Smartcard;
     READER_EXTENSION Reader;
@@ -269,12 +290,24 @@ struct vreader_fdo {
 DRIVER_ADD_DEVICE vreader_add_device;
 NTSTATUS vreader_create_reader(PDRIVER_OBJECT Driver, PDEVICE_OBJECT *Object);
 VOID vreader_delete_reader(struct vreader_fdo *Fdo);
+/* Requests may come from now on. */
+VOID vreader_ready(struct vreader_fdo *Fdo);
+/* service.c, on Windows only: the readers that come and go with the service. */
+NTSTATUS vreader_start_service(PDRIVER_OBJECT Driver, PUNICODE_STRING RegistryPath);
+VOID vreader_stop_service(PDRIVER_OBJECT Driver);
 /* pnp.c */
 DRIVER_DISPATCH vreader_pnp, vreader_pass_power, vreader_pass_system_control;
 /* The reader goes: end everything on it, and refuse what comes later. */
 VOID vreader_gone(READER_EXTENSION *Reader);
+/* The same, and wait until nothing of it is at work. PASSIVE_LEVEL; the caller has no share of the remove lock. */
+VOID vreader_retire(struct vreader_fdo *Fdo);
 /* dispatch.c */
 DRIVER_DISPATCH vreader_create_close, vreader_cleanup, vreader_device_control;
+/* Hand a request to the library, and give the caller's share of the remove lock back when that has returned: it still
+ * uses the reader when the request is pended or has ended. */
+NTSTATUS vreader_serve(struct vreader_fdo *Fdo, PIRP Irp);
+/* The request's file has been closed: what did not wait then must not begin to. Lock held. */
+BOOLEAN vreader_file_closed(PIRP Irp);
 /* power.c, protocol.c, transmit.c, tracking.c, panel.c: the library's callbacks */
 NTSTATUS vreader_power(PSMARTCARD_EXTENSION Smartcard);
 NTSTATUS vreader_set_protocol(PSMARTCARD_EXTENSION Smartcard);
@@ -297,6 +330,8 @@ NTSTATUS vreader_vendor_run(READER_EXTENSION *Reader, ULONG Code, char *Text, UL
 KIRQL vreader_enter(READER_EXTENSION *Reader);
 VOID vreader_leave(READER_EXTENSION *Reader, KIRQL Irql);
 
+/* Once, before all others. */
+VOID vreader_op_init(READER_EXTENSION *Reader);
 /* A callback's whole body: run Step on the library's current request. `Callback` may have set up nothing yet. */
 NTSTATUS vreader_start(READER_EXTENSION *Reader, vreader_step *Step);
 /* Something happened for the operation that runs, if any. Lock held. */
@@ -305,15 +340,44 @@ VOID vreader_continue(READER_EXTENSION *Reader, enum vreader_event Event);
 VOID vreader_look(READER_EXTENSION *Reader);
 /* End the operation that runs, if any. Lock held. */
 VOID vreader_end_op(READER_EXTENSION *Reader, NTSTATUS Status);
-/* Remember a request's end until vreader_leave. Stores the last error. Lock held. */
+/* A request is going to wait: mark it, and take a share of the remove lock for it, which lasts until it has ended. There is
+ * one, because the reader has not gone (vreader_retire). Lock held, Removed FALSE. */
+VOID vreader_begin_wait(READER_EXTENSION *Reader, PIRP Irp, PDRIVER_CANCEL Cancel);
+/* Remember the end of a pended request until vreader_leave, which gives its share of the remove lock back, too. Stores the
+ * last error. Lock held. */
 VOID vreader_queue_end(READER_EXTENSION *Reader, PIRP Irp, NTSTATUS Status);
 /* What a step returns to wait. If the wait is cut short by a cancel, the journal says "Where: waiting for What Which"
  * (no Which when it is 0; nothing new when Where is NULL). Static strings. */
 NTSTATUS vreader_wait(READER_EXTENSION *Reader, ULONGLONG Us, const char *Where, const char *What, ULONG Which);
 
-VOID vreader_timer_init(READER_EXTENSION *Reader);
+/* ---- queue.c ----------------------------------------------------------------------------------------------------- */
+
+/* An operation comes. STATUS_SUCCESS: it is its turn. STATUS_PENDING: it waits, and is no longer the caller's.
+ * STATUS_DEVICE_REMOVED: there will be no turn. PASSIVE_LEVEL, lock not held; the caller has a share of the remove lock. */
+NTSTATUS vreader_take_turn(READER_EXTENSION *Reader, PIRP Irp);
+/* The operation has ended: without the lock, the one that was not pended; under it, the one that was. */
+VOID vreader_give_turn_back(READER_EXTENSION *Reader);
+VOID vreader_pass_turn(READER_EXTENSION *Reader);
+/* Only for vreader_leave. */
+VOID vreader_call_worker(READER_EXTENSION *Reader);
+/* End what waits for its turn (of this file, NULL: of any). Lock held. */
+VOID vreader_end_waiting(READER_EXTENSION *Reader, PFILE_OBJECT File, NTSTATUS Status);
+/* There are no more turns; what waits for one ends with STATUS_DEVICE_REMOVED. Lock held. */
+VOID vreader_close_line(READER_EXTENSION *Reader);
+/* Whether that was called. Any time. */
+BOOLEAN vreader_is_gone(const READER_EXTENSION *Reader);
+
+/* ---- timer.c, clock.c ----------------------------------------------------------------------------------------------------- */
+
+/* PASSIVE_LEVEL; vreader_timers_delete is due in any case. */
+NTSTATUS vreader_timers_create(READER_EXTENSION *Reader);
+/* After vreader_retire, PASSIVE_LEVEL. */
+VOID vreader_timers_delete(READER_EXTENSION *Reader);
+/* Lock held. A timer that is set fires once, not before its time. */
 VOID vreader_timer_set(READER_EXTENSION *Reader, struct vreader_timer *Timer, ULONG Us);
 VOID vreader_timer_stop(struct vreader_timer *Timer);
+
+/* ---- op.c again: state ------------------------------------------------------------------------------------------- */
 
 ULONG vreader_state(READER_EXTENSION *Reader);
 VOID vreader_set_state(READER_EXTENSION *Reader, ULONG State);
