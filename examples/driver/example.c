@@ -2,10 +2,11 @@
 /*
  * A complete reader driver, small enough to read in one go: one reader, made by DriverEntry, with a toy card in it. The
  * card speaks T=0; it keeps the data of the last command and gives it back when asked ("echo"), and needs 5 ms for each
- * answer, so transmissions are pended and end from a timer's DPC. Vendor code EXAMPLE_TURN takes the card out and puts
- * it back in.
+ * answer, so transmissions are pended and end in a work item. Vendor code EXAMPLE_TURN takes the card out and puts it
+ * back in.
  *
  * Build it with the Makefile beside it; then: smartcrd --driver ./example.so power, protocol, send 00D6000002ABCD 00B0000002
+ * The same source makes example.sys for Windows (docs/porting.md).
  */
 #include <wdm.h>
 #include <smclib.h>
@@ -16,8 +17,8 @@
 
 /* What the library leaves to the driver: completed here, found through SMARTCARD_EXTENSION.ReaderExtension. */
 typedef struct _READER_EXTENSION {
-    KTIMER Timer; /* set while the card works; whoever stops it, or else its DPC, owns the pended transmission */
-    KDPC Dpc;
+    PIO_WORKITEM Work;         /* waits while the card works; it alone ends a pended transmission */
+    KEVENT Hurry;              /* signalled: that transmission was cancelled, wait no longer */
     UCHAR Memory[MEMORY_SIZE]; /* the card's; touched by the current operation only */
     ULONG Stored;
 } READER_EXTENSION;
@@ -94,41 +95,6 @@ static NTSTATUS SetProtocol(PSMARTCARD_EXTENSION Smartcard)
 
 /* ---- transmit: pended until the card has answered ---------------------------------------------------------------- */
 
-/* Somebody cancels the transmission: it ends here if the timer can still be stopped, else in the DPC. */
-static VOID CancelTransmit(PDEVICE_OBJECT DeviceObject, PIRP Irp)
-{
-    PSMARTCARD_EXTENSION Smartcard = &((PDEVICE_EXTENSION)DeviceObject->DeviceExtension)->Smartcard;
-    BOOLEAN Stopped = KeCancelTimer(&Smartcard->ReaderExtension->Timer); /* while the DPC waits for the cancel lock */
-    KIRQL Irql;
-
-    IoReleaseCancelSpinLock(Irp->CancelIrql); /* from here on the request may be gone, unless the timer was stopped */
-    if (Stopped) {
-        KeAcquireSpinLock(&Smartcard->OsData->SpinLock, &Irql);
-        Smartcard->OsData->CurrentIrp = NULL; /* the library may serve the next one */
-        KeReleaseSpinLock(&Smartcard->OsData->SpinLock, Irql);
-        End(Smartcard, Irp, STATUS_CANCELLED);
-    }
-}
-
-static NTSTATUS Transmit(PSMARTCARD_EXTENSION Smartcard)
-{
-    LARGE_INTEGER Due;
-    PIRP Irp = Smartcard->OsData->CurrentIrp;
-    NTSTATUS Status;
-
-    Smartcard->SmartcardRequest.BufferLength = 0; /* this reader puts no header of its own before the TPDU */
-    Status = SmartcardT0Request(Smartcard);
-    if (!NT_SUCCESS(Status)) {
-        return Status;
-    }
-    Due.QuadPart = -10000LL * ANSWER_TIME_MS;
-    IoMarkIrpPending(Irp);
-    (VOID)
-        IoSetCancelRoutine(Irp, CancelTransmit); /* before the timer: once that is set the request may end any time */
-    (VOID) KeSetTimer(&Smartcard->ReaderExtension->Timer, Due, &Smartcard->ReaderExtension->Dpc);
-    return STATUS_PENDING;
-}
-
 /* What the card says to CLA INS P1 P2 P3 [data]: it takes data, or gives back what it has, and ends with 90 00. */
 static VOID CardAnswers(PSMARTCARD_EXTENSION Smartcard)
 {
@@ -149,21 +115,17 @@ static VOID CardAnswers(PSMARTCARD_EXTENSION Smartcard)
     Smartcard->SmartcardReply.BufferLength = Length;
 }
 
-/* The time is over: nobody stopped the timer, so the transmission ends here. DISPATCH_LEVEL. */
-static VOID AnswerDpc(PKDPC Dpc, PVOID DeferredContext, PVOID SystemArgument1, PVOID SystemArgument2)
+/* The card's time is over, or somebody is in a hurry: the transmission ends here in either case. */
+static VOID Answer(PDEVICE_OBJECT DeviceObject, PVOID Context)
 {
-    PSMARTCARD_EXTENSION Smartcard = DeferredContext;
+    PSMARTCARD_EXTENSION Smartcard = &((PDEVICE_EXTENSION)DeviceObject->DeviceExtension)->Smartcard;
     NTSTATUS Status = STATUS_CANCELLED;
+    PIRP Irp = Context;
+    LARGE_INTEGER Time;
     KIRQL Irql;
-    PIRP Irp;
 
-    UNREFERENCED_PARAMETER(Dpc);
-    UNREFERENCED_PARAMETER(SystemArgument1);
-    UNREFERENCED_PARAMETER(SystemArgument2);
-
-    KeAcquireSpinLockAtDpcLevel(&Smartcard->OsData->SpinLock);
-    Irp = Smartcard->OsData->CurrentIrp;
-    KeReleaseSpinLockFromDpcLevel(&Smartcard->OsData->SpinLock);
+    Time.QuadPart = -10000LL * ANSWER_TIME_MS;
+    (VOID) KeWaitForSingleObject(&Smartcard->ReaderExtension->Hurry, Executive, KernelMode, FALSE, &Time);
 
     IoAcquireCancelSpinLock(&Irql); /* waits for a cancel routine that still looks at the request */
     (VOID) IoSetCancelRoutine(Irp, NULL);
@@ -173,10 +135,36 @@ static VOID AnswerDpc(PKDPC Dpc, PVOID DeferredContext, PVOID SystemArgument1, P
         CardAnswers(Smartcard);
         Status = SmartcardT0Reply(Smartcard);
     }
-    KeAcquireSpinLockAtDpcLevel(&Smartcard->OsData->SpinLock);
+    KeAcquireSpinLock(&Smartcard->OsData->SpinLock, &Irql);
     Smartcard->OsData->CurrentIrp = NULL; /* the library may serve the next one */
-    KeReleaseSpinLockFromDpcLevel(&Smartcard->OsData->SpinLock);
+    KeReleaseSpinLock(&Smartcard->OsData->SpinLock, Irql);
     End(Smartcard, Irp, Status);
+}
+
+/* Somebody cancels the transmission: the work item ends it, now. */
+static VOID CancelTransmit(PDEVICE_OBJECT DeviceObject, PIRP Irp)
+{
+    PSMARTCARD_EXTENSION Smartcard = &((PDEVICE_EXTENSION)DeviceObject->DeviceExtension)->Smartcard;
+
+    (VOID) KeSetEvent(&Smartcard->ReaderExtension->Hurry, IO_NO_INCREMENT, FALSE);
+    IoReleaseCancelSpinLock(Irp->CancelIrql); /* from here on the request may be gone */
+}
+
+static NTSTATUS Transmit(PSMARTCARD_EXTENSION Smartcard)
+{
+    PIRP Irp = Smartcard->OsData->CurrentIrp;
+    NTSTATUS Status;
+
+    Smartcard->SmartcardRequest.BufferLength = 0; /* this reader puts no header of its own before the TPDU */
+    Status = SmartcardT0Request(Smartcard);
+    if (!NT_SUCCESS(Status)) {
+        return Status;
+    }
+    KeClearEvent(&Smartcard->ReaderExtension->Hurry);
+    IoMarkIrpPending(Irp);
+    (VOID) IoSetCancelRoutine(Irp, CancelTransmit); /* before the work item: that may end the request any time */
+    IoQueueWorkItem(Smartcard->ReaderExtension->Work, Answer, DelayedWorkQueue, Irp);
+    return STATUS_PENDING;
 }
 
 /* ---- tracking: pended until the card comes or goes ---------------------------------------------------------------- */
@@ -283,10 +271,9 @@ static VOID Unload(PDRIVER_OBJECT DriverObject)
 {
     PDEVICE_EXTENSION Extension = DriverObject->DeviceObject->DeviceExtension;
 
-    (VOID) KeCancelTimer(&Extension->Reader.Timer);
-    KeFlushQueuedDpcs();
     (VOID) IoDeleteSymbolicLink(&Extension->LinkName);
     ExFreePool(Extension->LinkName.Buffer);
+    IoFreeWorkItem(Extension->Reader.Work); /* nothing is pended: no file is open */
     SmartcardExit(&Extension->Smartcard);
     IoDeleteDevice(DriverObject->DeviceObject);
 }
@@ -338,12 +325,15 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
     Extension = DeviceObject->DeviceExtension; /* zeroed */
     Describe(&Extension->Smartcard);
     Extension->Smartcard.ReaderExtension = &Extension->Reader;
-    KeInitializeTimer(&Extension->Reader.Timer);
-    KeInitializeDpc(&Extension->Reader.Dpc, AnswerDpc, &Extension->Smartcard);
-
+    KeInitializeEvent(&Extension->Reader.Hurry, NotificationEvent, FALSE);
+    Extension->Reader.Work = IoAllocateWorkItem(DeviceObject);
+    if (Extension->Reader.Work == NULL) {
+        Status = STATUS_INSUFFICIENT_RESOURCES;
+        goto delete_device;
+    }
     Status = SmartcardInitialize(&Extension->Smartcard);
     if (!NT_SUCCESS(Status)) {
-        goto delete;
+        goto free;
     }
     Extension->Smartcard.OsData->DeviceObject = DeviceObject;
     Status = SmartcardCreateLink(&Extension->LinkName, &DeviceName);
@@ -363,6 +353,9 @@ NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath)
 
 exit:
     SmartcardExit(&Extension->Smartcard);
-    delete : IoDeleteDevice(DeviceObject);
+free:
+    IoFreeWorkItem(Extension->Reader.Work);
+delete_device:
+    IoDeleteDevice(DeviceObject);
     return Status;
 }

@@ -89,5 +89,23 @@ void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTimeExtensions);
 PVOID host_world_begins(VOID);
 VOID host_world_ends(PVOID World);
 
+/*
+ * What answers at the I/O ports. There are none on this host: READ_PORT_UCHAR reads FF, as from ports where nothing is
+ * plugged in, and WRITE_PORT_UCHAR changes nothing, so a driver for port hardware builds, loads, and finds no reader.
+ * With a model of the hardware it runs: the driver offers one in DriverEntry and takes it away (NULL) in its Unload
+ * routine. One model for each host; a later one replaces an earlier one. Not for Windows, where ports are real.
+ *
+ * Ports  Read and Write are called on the thread and at the IRQL of the driver's call, maybe on several at once; must
+ *        stay valid until it is taken away
+ *
+ * To be called inside the host. Any IRQL.
+ */
+struct host_ports {
+    UCHAR (*Read)(PVOID Context, PUCHAR Port);
+    VOID (*Write)(PVOID Context, PUCHAR Port, UCHAR Value);
+    PVOID Context;
+};
+VOID host_offer_ports(const struct host_ports *Ports);
+
 #endif
 #endif

@@ -883,6 +883,9 @@ typedef ULONG64 POOL_FLAGS;
 #define POOL_FLAG_NON_PAGED       0x0000000000000040ULL
 #define POOL_FLAG_PAGED           0x0000000000000100ULL
 #define ExDefaultNonPagedPoolType NonPagedPoolNx
+#ifndef POOL_TAGGING
+#define POOL_TAGGING 1
+#endif
 
 PVOID ExAllocatePoolWithTag(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag);
 PVOID ExAllocatePoolZero(POOL_TYPE PoolType, SIZE_T NumberOfBytes, ULONG Tag);
@@ -968,8 +971,10 @@ PVOID IoAllocateErrorLogEntry(PVOID IoObject, UCHAR EntrySize);
 VOID IoWriteErrorLogEntry(PVOID ElEntry);
 VOID IoFreeErrorLogEntry(PVOID ElEntry);
 
-/* ---- ports: there are none; calling these ends the process ------------------------------------------------------- */
+/* ---- ports ------------------------------------------------------------------------------------------------------- */
 
+/* Nothing is plugged in: FF is read, and what is written is lost, unless the driver has offered a model of its hardware
+ * (host.h: host_offer_ports). Any IRQL. */
 UCHAR READ_PORT_UCHAR(PUCHAR Port);
 VOID WRITE_PORT_UCHAR(PUCHAR Port, UCHAR Value);
 

@@ -223,6 +223,7 @@ int cmd_fault(struct cli *cli, int argc, char **argv);
 int cmd_sleep(struct cli *cli, int argc, char **argv);
 int cmd_help(struct cli *cli, int argc, char **argv);
 int cmd_quit(struct cli *cli, int argc, char **argv);
+int cmd_conform(struct cli *cli, int argc, char **argv);
 int cmd_demo(struct cli *cli, int argc, char **argv);
 
 #endif

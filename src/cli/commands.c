@@ -3,6 +3,8 @@
 #include "cli.h"
 #include "words.h"
 
+#include "run.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +84,10 @@ static const struct cli_command commands[] = {
      "and from edc on: to=card|reader (else reader), on=exchange|atr|pps (else exchange);\n"
      "for all but none: count=N (how often, 0 for ever, else 1), skip=N (how many to leave alone first).",
      true, cmd_fault},
+    {"conform",
+     "[READER] [--part A,F] [--check NAME] [--list] [--json FILE] [--junit FILE] [--seed N] [--rounds N] [--limit S] "
+     "[--quiet] [--style cmocka]",
+     "run the conformance suite on a reader; what needs the virtual reader says so", CONFORM_HELP, true, cmd_conform},
     {"sleep", "MS", "wait that many milliseconds", NULL, false, cmd_sleep},
     {"demo", "[--card fs|cac] [--db DIR] [--pin PIN] [--out DIR]",
      "a card answers, then four overlapped operations fail, each in its own way",

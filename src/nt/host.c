@@ -110,12 +110,31 @@ VOID KeBugCheckEx(ULONG Code, ULONG_PTR P1, ULONG_PTR P2, ULONG_PTR P3, ULONG_PT
               (unsigned long long)P2, (unsigned long long)P3, (unsigned long long)P4);
 }
 
+/* ---- ports ------------------------------------------------------------------------------------------------------- */
+
+VOID host_offer_ports(const struct host_ports *Ports)
+{
+    __atomic_store_n(&nt_current(__func__)->ports, Ports, __ATOMIC_RELEASE);
+}
+
+/* The model that answers on the calling thread's host. */
+static const struct host_ports *ports_here(void)
+{
+    return host_cpu.Host != NULL ? __atomic_load_n(&host_cpu.Host->ports, __ATOMIC_ACQUIRE) : NULL;
+}
+
 UCHAR READ_PORT_UCHAR(PUCHAR Port)
 {
-    host_fail(__func__, "this host has no ports (port %p)", (void *)Port);
+    const struct host_ports *ports = ports_here();
+
+    return ports != NULL ? ports->Read(ports->Context, Port) : 0xFF;
 }
 
 VOID WRITE_PORT_UCHAR(PUCHAR Port, UCHAR Value)
 {
-    host_fail(__func__, "this host has no ports (port %p, value 0x%02X)", (void *)Port, Value);
+    const struct host_ports *ports = ports_here();
+
+    if (ports != NULL) {
+        ports->Write(ports->Context, Port, Value);
+    }
 }

@@ -152,10 +152,12 @@ struct nt_host {
     size_t workers;
     bool work_stop;
 
-    pthread_mutex_t threads_lock; /* guards everything below */
+    pthread_mutex_t threads_lock; /* guards everything up to ports */
     pthread_cond_t threads_ended;
     struct os_thread *ended; /* to be joined */
     size_t running;
+
+    const struct host_ports *ports; /* atomic; NULL: there are none */
 };
 
 /* The calling thread's host; ends the process, naming `function`, when there is none. */

@@ -82,7 +82,6 @@ real_driver() {
     cat <<'END'
 #include <ntddk.h>
 #include <DEVIOCTL.H>
-#define POOL_TAGGING
 #define SMARTCARD_POOL_TAG 0x34534353
 #include <SMCLIB.h>
 struct _READER_EXTENSION {
