@@ -52,6 +52,11 @@ NTSTATUS vreader_create_close(PDEVICE_OBJECT DeviceObject, PIRP Irp)
     return complete(Irp, status, 0);
 }
 
+BOOLEAN vreader_is_of_file(PIRP Irp, PFILE_OBJECT File)
+{
+    return File == NULL || IoGetCurrentIrpStackLocation(Irp)->FileObject == File;
+}
+
 /* FsContext2 is ours: not NULL once the file has been closed. Requests that were on their way then are still to come. */
 BOOLEAN vreader_file_closed(PIRP Irp)
 {
@@ -76,8 +81,7 @@ NTSTATUS vreader_cleanup(PDEVICE_OBJECT DeviceObject, PIRP Irp)
             file->FsContext2 = file;
             vreader_end_tracking(reader, file, STATUS_CANCELLED);
             vreader_end_waiting(reader, file, STATUS_CANCELLED);
-            if (reader->Op.Irp != NULL && reader->Op.Pended &&
-                IoGetCurrentIrpStackLocation(reader->Op.Irp)->FileObject == file) {
+            if (reader->Op.Irp != NULL && reader->Op.Pended && vreader_is_of_file(reader->Op.Irp, file)) {
                 vreader_end_op(reader, STATUS_CANCELLED);
             }
         }
@@ -115,10 +119,10 @@ enum path {
     OPERATION /* when its turn comes */
 };
 
+/* GET_LAST_ERROR does not come here: vreader_device_control. */
 static enum path path_of(ULONG Code)
 {
     switch (Code) {
-    case IOCTL_SMARTCARD_GET_LAST_ERROR:
     case IOCTL_SMARTCARD_GET_STATE:
     case IOCTL_SMARTCARD_GET_ATTRIBUTE:
     case IOCTL_SMARTCARD_GET_PERF_CNTR:

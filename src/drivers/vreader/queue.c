@@ -145,8 +145,7 @@ VOID vreader_end_waiting(READER_EXTENSION *Reader, PFILE_OBJECT File, NTSTATUS S
         PIRP irp = CONTAINING_RECORD(entry, IRP, Tail.Overlay.ListEntry);
 
         entry = entry->Flink;
-        if ((File == NULL || IoGetCurrentIrpStackLocation(irp)->FileObject == File) &&
-            IoSetCancelRoutine(irp, NULL) != NULL) {
+        if (vreader_is_of_file(irp, File) && IoSetCancelRoutine(irp, NULL) != NULL) {
             RemoveEntryList(&irp->Tail.Overlay.ListEntry);
             vreader_queue_end(Reader, irp, Status);
         }

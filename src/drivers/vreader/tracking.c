@@ -50,7 +50,7 @@ VOID vreader_end_tracking(READER_EXTENSION *Reader, PFILE_OBJECT File, NTSTATUS 
     PIRP irp = Reader->Tracking;
 
     KeAcquireSpinLockAtDpcLevel(&os->SpinLock);
-    if (irp != NULL && (File == NULL || IoGetCurrentIrpStackLocation(irp)->FileObject == File)) {
+    if (irp != NULL && vreader_is_of_file(irp, File)) {
         end_and_unlock(Reader, Status);
     } else {
         KeReleaseSpinLockFromDpcLevel(&os->SpinLock);

@@ -306,6 +306,8 @@ DRIVER_DISPATCH vreader_create_close, vreader_cleanup, vreader_device_control;
 /* Hand a request to the library, and give the caller's share of the remove lock back when that has returned: it still
  * uses the reader when the request is pended or has ended. */
 NTSTATUS vreader_serve(struct vreader_fdo *Fdo, PIRP Irp);
+/* Whether it came through this file; NULL stands for any. */
+BOOLEAN vreader_is_of_file(PIRP Irp, PFILE_OBJECT File);
 /* The request's file has been closed: what did not wait then must not begin to. Lock held. */
 BOOLEAN vreader_file_closed(PIRP Irp);
 /* power.c, protocol.c, transmit.c, tracking.c, panel.c: the library's callbacks */
