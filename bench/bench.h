@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What the benchmarks share: the clock, medians, a line of output, and a virtual reader with the echo card in it. */
+/* What the benchmarks share: figures.h, and a virtual reader with the echo card in it. */
 #ifndef SMARTCRD_BENCH_H
 #define SMARTCRD_BENCH_H
 
+#include "figures.h"
+
 #include <smartcrd/smartcrd.h>
-
-/* Monotonic time in nanoseconds. */
-uint64_t bench_now(void);
-
-/* Sorts the samples; returns the one below which `percent` of them lie. */
-double bench_percentile(double *samples, size_t count, double percent);
-
-/* "name   12.3 unit   (target: under 100)", and "missed" behind a target that was not met. target 0: none. */
-void bench_line(const char *name, double figure, const char *unit, double target);
 
 /* Runs this program once more under callgrind, with `--counted` and `what` as its arguments; returns the instructions
  * that were executed within the function of that name (not static, not inlined), or -1 when valgrind did not run. */
