@@ -7,13 +7,27 @@
 void slot_forget_card(struct slot *slot)
 {
     slot->atr_size = 0;
+    slot->forgotten++;
 }
 
-static void remember_atr(struct slot *slot, const uint8_t *atr, size_t size)
+static unsigned times_forgotten(struct slot *slot)
+{
+    unsigned times;
+
+    pthread_mutex_lock(&slot->lock);
+    times = slot->forgotten;
+    pthread_mutex_unlock(&slot->lock);
+    return times;
+}
+
+/* Unless the card has left since it was forgotten so many times: ifd_wait runs beside this. */
+static void remember_atr(struct slot *slot, unsigned forgotten, const uint8_t *atr, size_t size)
 {
     pthread_mutex_lock(&slot->lock);
-    memcpy(slot->atr, atr, size);
-    slot->atr_size = size;
+    if (slot->forgotten == forgotten) {
+        memcpy(slot->atr, atr, size);
+        slot->atr_size = size;
+    }
     pthread_mutex_unlock(&slot->lock);
 }
 
@@ -27,6 +41,9 @@ enum ifd_result ifd_power(uint32_t lun, unsigned action, uint8_t *atr, size_t *s
     if (!slot)
         return IFD_GONE;
     if (action >= IFD_UP && action <= IFD_WARM) {
+        const unsigned forgotten = times_forgotten(slot);
+        const bool counted = presence_power_begins(slot);
+
         *size = IFD_ATR_MAX;
         status = smartcrd_power(slot->handle, kinds[action - IFD_UP], atr, size, slot->timeout_ms);
         /* Where there is no card there is none with power. INVALID_DEVICE_STATE: docs/quirks.md, "No card". */
@@ -34,7 +51,8 @@ enum ifd_result ifd_power(uint32_t lun, unsigned action, uint8_t *atr, size_t *s
             status = STATUS_SUCCESS;
         if (action == IFD_DOWN || !NT_SUCCESS(status))
             *size = 0;
-        remember_atr(slot, atr, *size);
+        remember_atr(slot, forgotten, atr, *size);
+        presence_power_ends(slot, counted);
     }
     slot_release(slot);
     return status_map(STATUS_OF_POWER, status);

@@ -59,13 +59,15 @@ enum ifd_result ifd_transmit(uint32_t lun, const uint8_t *command, size_t size, 
 
 /* ---- presence.c: is there a card, and when does that change -------------------------------------------------------- */
 
-/* IFD_PRESENT, IFD_ABSENT, IFD_GONE. A card that was swapped is absent once before it is present. With somebody who
- * calls ifd_wait, or has said by ifd_watch that he will, the answer changes only while that one is in ifd_wait. */
+/* IFD_PRESENT, IFD_ABSENT, IFD_GONE. A card that was swapped is absent once before it is present. For the thread that
+ * calls ifd_wait, and for all before the first call when ifd_watch has announced it, the answer changes only while that
+ * thread is in ifd_wait; others hear of a change that is to be told there next. */
 enum ifd_result ifd_presence(uint32_t lun);
 enum ifd_result ifd_watch(uint32_t lun);
 
-/* Sleep until ifd_presence has something new to say, timeout_ms have passed (negative: no limit), or ifd_wake. IFD_GONE:
- * the reader has gone; that, too, sleeps. */
+/* Sleep until ifd_presence has something new to say, timeout_ms have passed (negative: no limit), or ifd_wake. What
+ * contradicts what another thread was told a moment ago waits for a tenth of a second. IFD_GONE: the reader has gone;
+ * that, too, sleeps. */
 enum ifd_result ifd_wait(uint32_t lun, int timeout_ms);
 enum ifd_result ifd_wake(uint32_t lun);
 

@@ -8,8 +8,13 @@
  * again, and no swap goes unnoticed.
  *
  * ifd_wait takes the steps, one a call, because only pcscd's polling thread makes events of them: it asks for the
- * presence after each wait. pcscd also asks before each power action, whose answer goes nowhere, so between two waits
- * the answer stays.
+ * presence after each wait. It also asks before each of its power actions, and that answer goes nowhere, so for it the
+ * answer stays between two waits.
+ *
+ * What pcscd's other threads hear of the card, by a transmit that finds none, a power action, or the question before it,
+ * they write into the reader's state some time after the handler has returned. Had the opposite been told to the polling
+ * thread by then, pcscd would go on without a card that is in, or with one that is not. So ifd_wait holds such a step
+ * back for a while.
  *
  * A driver that does not track (STATUS_NOT_SUPPORTED) or does not know (STATUS_INVALID_DEVICE_STATE) is asked for its
  * state each time, several times a second.
@@ -21,6 +26,16 @@
 #include <unistd.h>
 
 #define LOOK_AGAIN_MS 200 /* at a driver that does not track */
+#define HOLD_BACK_MS  100 /* longer than a thread that is ready to run waits for a processor */
+#define NAP_MS        10  /* of a wait that holds a step back */
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 /* Without a tracking request, compare with what the reader says of itself. slot->lock held. */
 static void look(struct slot *slot)
@@ -89,6 +104,45 @@ static void take_for_others(struct slot *slot)
         wake(slot);
 }
 
+/* ---- what others were told ----------------------------------------------------------------------------------------- */
+
+/* Is this not the thread that waits, and that writes what it was told before it asks again? slot->lock held. */
+static bool is_somebody_else(const struct slot *slot)
+{
+    return slot->has_waiter && !pthread_equal(slot->waiter, pthread_self());
+}
+
+/* slot->lock held. */
+static bool is_held_back(const struct slot *slot)
+{
+    return slot->changed &&
+           ((slot->present && slot->powering > 0) || now_ms() - slot->told_ms[slot->present] < HOLD_BACK_MS);
+}
+
+bool presence_power_begins(struct slot *slot)
+{
+    bool counts;
+
+    pthread_mutex_lock(&slot->lock);
+    counts = is_somebody_else(slot);
+    if (counts)
+        slot->powering++;
+    pthread_mutex_unlock(&slot->lock);
+    return counts;
+}
+
+void presence_power_ends(struct slot *slot, bool counted)
+{
+    pthread_mutex_lock(&slot->lock);
+    if (counted) {
+        slot->powering--;
+        slot->told_ms[true] = now_ms(); /* a card in any case: one that works, or one that does not */
+    }
+    pthread_mutex_unlock(&slot->lock);
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------------------- */
+
 /* Take one step, if there is one. slot->lock held. */
 static bool step(struct slot *slot)
 {
@@ -97,7 +151,7 @@ static bool step(struct slot *slot)
         ask(slot);
     if (!slot->gone && !slot->changed && slot->refused)
         look(slot);
-    if (!slot->changed || slot->gone)
+    if (!slot->changed || slot->gone || is_held_back(slot))
         return false;
     slot->changed = false;
     slot->present = !slot->present;
@@ -133,6 +187,7 @@ enum ifd_result ifd_presence(uint32_t lun)
 {
     struct slot *slot = slot_hold(lun);
     enum ifd_result result;
+    bool present;
 
     if (!slot)
         return IFD_GONE;
@@ -141,7 +196,13 @@ enum ifd_result ifd_presence(uint32_t lun)
         take_for_others(slot);
     else
         step(slot);
-    result = slot->gone ? IFD_GONE : slot->present ? IFD_PRESENT : IFD_ABSENT;
+    present = slot->present;
+    if (is_somebody_else(slot)) {
+        /* The step that waits, too: who resets a card that has left again and again must not hold it back for ever. */
+        present = slot->present != slot->changed;
+        slot->told_ms[present] = now_ms();
+    }
+    result = slot->gone ? IFD_GONE : present ? IFD_PRESENT : IFD_ABSENT;
     pthread_mutex_unlock(&slot->lock);
     slot_release(slot);
     return result;
@@ -165,11 +226,13 @@ void presence_told_absent(struct slot *slot)
     /* While a tracking request pends, its end will tell; a driver without may have another card before it is asked. */
     if (slot->tracking == 0 && slot->present)
         slot->changed = true;
+    if (is_somebody_else(slot))
+        slot->told_ms[false] = now_ms();
     pthread_mutex_unlock(&slot->lock);
 }
 
 /* What there is to wait for. */
-enum waiting { WAIT_NOTHING, WAIT_TRACKING, WAIT_LOOK_AGAIN, WAIT_GONE };
+enum waiting { WAIT_NOTHING, WAIT_TRACKING, WAIT_LOOK_AGAIN, WAIT_A_NAP, WAIT_GONE };
 
 /* Take a step; without one, say what to wait for. */
 static enum waiting step_or_wait(struct slot *slot)
@@ -181,6 +244,8 @@ static enum waiting step_or_wait(struct slot *slot)
         waiting = WAIT_NOTHING;
     else if (slot->gone)
         waiting = WAIT_GONE;
+    else if (is_held_back(slot))
+        waiting = WAIT_A_NAP;
     else if (slot->tracking != 0)
         waiting = WAIT_TRACKING;
     if (waiting == WAIT_LOOK_AGAIN)
@@ -209,14 +274,6 @@ void presence_stop(struct slot *slot)
     wake(slot);
 }
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Sleep until something happens that `waiting` is for, until somebody wakes, or `until` has come (negative timeout: no
  * limit). */
 static void sleep_until(struct slot *slot, enum waiting waiting, int timeout_ms, uint64_t until)
@@ -231,6 +288,8 @@ static void sleep_until(struct slot *slot, enum waiting waiting, int timeout_ms,
     /* Without a descriptor it goes as without tracking. */
     if (waiting != WAIT_GONE && fds[1].fd < 0 && (left < 0 || left > LOOK_AGAIN_MS))
         left = LOOK_AGAIN_MS;
+    if (waiting == WAIT_A_NAP)
+        left = NAP_MS;
     if (poll(fds, 2, left) > 0 && fds[0].revents)
         (void)!read(slot->wake_fd, &woken, sizeof(woken)); /* nothing there: another thread of pcscd's was quicker */
 }
@@ -243,7 +302,11 @@ enum ifd_result ifd_wait(uint32_t lun, int timeout_ms)
 
     if (!slot)
         return IFD_GONE;
-    ifd_watch(lun);
+    pthread_mutex_lock(&slot->lock);
+    slot->watched = true;
+    slot->waiter = pthread_self();
+    slot->has_waiter = true;
+    pthread_mutex_unlock(&slot->lock);
     /* It must not return for less: after a return without a change pcscd takes the power from a card that nobody uses. */
     for (;;) {
         waiting = step_or_wait(slot);

@@ -74,6 +74,14 @@ void slot_release(struct slot *slot)
 
 /* ---- a device's readers -------------------------------------------------------------------------------------------- */
 
+/* How much of a name may be told: a card's PIN, and what follows it, is nobody's business. */
+static int shown(const char *text)
+{
+    const char *pin = strstr(text, "pin=");
+
+    return (int)(pin ? (size_t)(pin + 4 - text) : strlen(text));
+}
+
 /* Why the virtual reader refused a card: the second line of its status. */
 static void log_refusal(struct smartcrd_handle *panel, const char *card, NTSTATUS status)
 {
@@ -87,7 +95,7 @@ static void log_refusal(struct smartcrd_handle *panel, const char *card, NTSTATU
         text[size] = '\0';
         why = strchr(text, '\n');
     }
-    log_error("card \"%s\": %s", card, why ? why + 1 : smartcrd_status_text(status));
+    log_error("card \"%.*s\": %s", shown(card), card, why ? why + 1 : smartcrd_status_text(status));
 }
 
 /* The card's text, with the body of a script behind it. To be freed; NULL: the file cannot be read. */
@@ -142,6 +150,7 @@ static bool insert(const char *reader, const char *card)
             log_refusal(panel, card, status);
     }
     smartcrd_close(panel);
+    explicit_bzero(text, strlen(text)); /* a card's PIN may be in it */
     free(text);
     return done;
 }
@@ -192,10 +201,11 @@ static bool make_readers(struct device *device, const char *text)
     struct device_name name;
     char why[256] = "", driver[64];
     NTSTATUS status = STATUS_SUCCESS;
+    bool good = false;
 
     if (!device_parse(text, &name, why, sizeof(why))) {
-        log_error("DEVICENAME %s: %s", text, why);
-        return false;
+        log_error("DEVICENAME %.*s: %s", shown(text), text, why);
+        goto out;
     }
     if (!context)
         status = smartcrd_create(NULL, &context);
@@ -220,12 +230,15 @@ static bool make_readers(struct device *device, const char *text)
         device->slots = take_readers(device, driver);
         status = device->slots > 0 ? STATUS_SUCCESS : STATUS_OBJECT_NAME_NOT_FOUND;
     }
-    if (NT_SUCCESS(status))
-        return true;
-    log_error("DEVICENAME %s: %s", text, why[0] ? why : smartcrd_status_text(status));
+    good = NT_SUCCESS(status);
+    if (!good)
+        log_error("DEVICENAME %.*s: %s", shown(text), text, why[0] ? why : smartcrd_status_text(status));
 failed:
-    remove_readers(device);
-    return false;
+    if (!good)
+        remove_readers(device);
+out:
+    explicit_bzero(&name, sizeof(name)); /* a card's PIN may be in it */
+    return good;
 }
 
 /* ---- channels ------------------------------------------------------------------------------------------------------ */

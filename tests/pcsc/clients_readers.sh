@@ -5,6 +5,7 @@
 # simulator of tests/e2e and the example driver.
 . "$(dirname "$0")/clients_support.inc"
 need opensc-tool opensc
+need scriptor pcsc-tools
 
 fs_atr='3b:95:95:c0:02:31:fe:15:80:73:b6:21:40:3c'
 echo_atr='3b:94:95:c0:02:31:fe:15:65:63:68:6f:18'
@@ -115,7 +116,8 @@ each_refusal_has_its_reason() {
     refused 'usb:1234' 'smartcrd: DEVICENAME "usb:1234": it begins with vreader:, vpcd: or driver:'
     refused 'vreader:nonsense' 'there is no such kind of card'
     refused 'vreader:script=/nowhere' 'script=/nowhere cannot be read'
-    refused 'vreader:fs pin=12' 'card "fs pin=12"'
+    refused 'vreader:fs pin=12' 'card "fs pin="'
+    ! grep -qF 'pin=12' out || fail 'a PIN was told'
     refused 'driver:/nowhere/driver.so' '/nowhere/driver.so'
     refused 'driver:example' 'driver: wants the path of a driver'
     refused "driver:$SMARTCRD_EXAMPLE_DRIVER 17" 'behind the driver stands the number of its readers, 1 to 16'
@@ -125,7 +127,8 @@ each_refusal_has_its_reason() {
 
 a_reader_has_its_deadline() {
     # The card takes 3 seconds for each answer, and asks for them.
-    ends 1 opensc-tool -s 00:B0:9E:00:00
+    ! scriptor - <<<'00 B0 9E 00 00' >out 2>&1 || fail 'a transmit beyond the deadline worked'
+    says out 'Transaction failed'
     ends 0 smartcrd-pcsc journal
     says out 'IOCTL_SMARTCARD_TRANSMIT STATUS_IO_TIMEOUT host'
 }
@@ -164,6 +167,26 @@ without_a_command_it_stays_until_it_is_interrupted() {
     ends 1 smartcrd-pcsc list
 }
 
+killed_it_leaves_no_pcscd() {
+    local script folder status pcscd=''
+    "$SMARTCRD_PCSCD" --card echo >said 2>&1 &
+    script=$!
+    soon said 'Ctrl-C ends it.'
+    for status in /proc/[0-9]*/status; do
+        grep -q "^PPid:[[:space:]]*$script\$" "$status" 2>/dev/null && pcscd=${status%/status}
+    done
+    [ -n "$pcscd" ] || fail 'pcscd is not to be found'
+    folder=$(sed -n 's/^ *export PCSCLITE_CSOCK_NAME=//p' said)
+    kill -KILL $script
+    wait $script || same 137 $?
+    for _ in $(seq 300); do
+        [ -e "$pcscd" ] || break
+        sleep 0.1
+    done
+    rm -rf -- "${folder%/run/*}"
+    [ ! -e "$pcscd" ] || fail 'pcscd is still there'
+}
+
 run each_slot_has_its_own_card --card 'fs | | echo'
 run readers_with_several_slots_stand_beside_each_other --card 'fs|echo' --card 'echo|fs'
 run sixteen_slots_in_one_reader --card '|||||||||||||||echo'
@@ -180,4 +203,5 @@ run a_reader_has_its_deadline --device 'vreader,timeout=300:echo delay=3000'
 run the_commands_exit_code_is_ours --card fs
 run wrong_words_are_refused --card fs
 run without_a_command_it_stays_until_it_is_interrupted --card fs
+run killed_it_leaves_no_pcscd --card fs
 finish

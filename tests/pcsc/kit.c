@@ -2,6 +2,7 @@
 /* See kit.h. */
 #include "kit.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,38 @@ void expect_bytes(struct client *client, int line, const void *got, size_t got_s
     expect_value(client, line, "the first byte that differs", at, want_size);
 }
 
+/* What the readers did last: with the times of their operations it says where a step hung. */
+static void tell_journal(SCARDCONTEXT context, const char *reader)
+{
+    static char journal[8192];
+    DWORD size = 0, protocol;
+    SCARDHANDLE card;
+    LONG result = SCardConnect(context, reader, SCARD_SHARE_DIRECT, 0, &card, &protocol);
+
+    if (result == SCARD_S_SUCCESS) {
+        result = SCardControl(card, SCARD_CTL_CODE(TOOL_JOURNAL), NULL, 0, journal, sizeof(journal), &size);
+        SCardDisconnect(card, SCARD_LEAVE_CARD);
+    }
+    printf("%s, its journal: %s\n%.*s", reader, pcsc_stringify_error(result), (int)size, journal);
+}
+
+/* Of every reader, for what hangs one may have happened in another; of the first failure, for sixteen clients may fail. */
+static void tell_journals(void)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    static char names[READERS_MAX * MAX_READERNAME];
+    DWORD size = sizeof(names);
+    SCARDCONTEXT context;
+
+    if (atomic_flag_test_and_set(&told) ||
+        SCardEstablishContext(SCARD_SCOPE_SYSTEM, NULL, NULL, &context) != SCARD_S_SUCCESS)
+        return;
+    if (SCardListReaders(context, NULL, names, &size) == SCARD_S_SUCCESS)
+        for (const char *name = names; *name; name += strlen(name) + 1)
+            tell_journal(context, name);
+    SCardReleaseContext(context);
+}
+
 /* ---- running ------------------------------------------------------------------------------------------------------- */
 
 struct runner {
@@ -93,11 +126,18 @@ static void *run_client(void *argument)
 
     open_contexts(client);
     for (size_t i = 0; i < runner->count; i++) {
+        uint64_t began;
+
         pthread_barrier_wait(runner->barrier);
+        began = now_ms();
         client->why[0] = '\0';
         if (setjmp(client->failed) == 0)
             runner->steps[i].run(client);
         memcpy(runner->why[i], client->why, sizeof(client->why));
+        if (client->why[0] || now_ms() - began > PATIENCE_MS) {
+            printf("%s took %llu ms\n", runner->steps[i].name, (unsigned long long)(now_ms() - began));
+            tell_journals();
+        }
         if (client->why[0]) {
             close_contexts(client);
             open_contexts(client);
