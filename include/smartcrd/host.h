@@ -42,6 +42,18 @@ static __inline void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTi
     (void)Retransmissions;
     (void)WaitingTimeExtensions;
 }
+#define host_call_reader(Irp, Extension, Function, Callback) ((Function)(Extension))
+#define host_reader_begins(Extension)                        ((void)(Extension))
+#define host_reader_ends(Extension)                          ((void)(Extension))
+#define HOST_REMOVE_LOCK_WATCHED                             2
+static __inline NTSTATUS host_remove_lock_acquire(PVOID Extension, ULONG Tag)
+{
+    (void)Extension;
+    (void)Tag;
+    return STATUS_DELETE_PENDING;
+}
+#define host_remove_lock_release(Extension, Tag) ((void)(Extension), (void)(Tag))
+#define host_remove_lock_wait(Extension)         ((void)(Extension))
 static __inline PVOID host_world_begins(VOID)
 {
     return NULL;
@@ -88,6 +100,39 @@ void host_count(PIRP Irp, ULONG Retransmissions, ULONG WaitingTimeExtensions);
  */
 PVOID host_world_begins(VOID);
 VOID host_world_ends(PVOID World);
+
+/*
+ * For the library: what a verifier (smartcrd_options.verify) wants to know. When none watches, the first is a call of the
+ * function, and the next two do nothing.
+ *
+ * host_call_reader    call ReaderFunction[Callback] for a request
+ * host_reader_begins  SmartcardInitialize has made OsData, nobody knows the reader yet
+ * host_reader_ends    SmartcardExit is about to free it
+ *
+ * A reader that is watched has HOST_REMOVE_LOCK_WATCHED in RemoveLock.Removed and a negative RefCount: the library, which
+ * looks at both only to see whether the reader is going, asks the host then. The acquisition returns STATUS_SUCCESS or
+ * STATUS_DELETE_PENDING; the wait ends after some seconds even when the lock is never released.
+ */
+struct _SMARTCARD_EXTENSION;
+typedef NTSTATUS host_reader_function(struct _SMARTCARD_EXTENSION *Extension);
+
+NTSTATUS host_call_watched(PIRP Irp, struct _SMARTCARD_EXTENSION *Extension, host_reader_function *Function,
+                           ULONG Callback);
+FORCEINLINE NTSTATUS host_call_reader(PIRP Irp, struct _SMARTCARD_EXTENSION *Extension, host_reader_function *Function,
+                                      ULONG Callback)
+{
+    if (__builtin_expect(host_cpu.Frame != NULL, 0)) {
+        return host_call_watched(Irp, Extension, Function, Callback);
+    }
+    return Function(Extension);
+}
+VOID host_reader_begins(struct _SMARTCARD_EXTENSION *Extension);
+VOID host_reader_ends(struct _SMARTCARD_EXTENSION *Extension);
+
+#define HOST_REMOVE_LOCK_WATCHED 2
+NTSTATUS host_remove_lock_acquire(struct _SMARTCARD_EXTENSION *Extension, ULONG Tag);
+VOID host_remove_lock_release(struct _SMARTCARD_EXTENSION *Extension, ULONG Tag);
+VOID host_remove_lock_wait(struct _SMARTCARD_EXTENSION *Extension);
 
 /*
  * What answers at the I/O ports. There are none on this host: READ_PORT_UCHAR reads FF, as from ports where nothing is

@@ -43,6 +43,8 @@ struct smartcrd_options {
     uint32_t journal_entries; /* operations remembered for each reader, a power of two; 0 means the default, 64 */
     uint32_t simulated_time;  /* not 0: the context's clock is simulated, see smartcrd_advance; 0 means real time */
     uint32_t reserved;        /* 0 */
+    uint32_t verify;          /* not 0: drivers are watched by the verifier, see smartcrd_next_violation */
+    uint32_t reserved_too;    /* 0 */
 };
 
 /* Create a context. options may be NULL. STATUS_SUCCESS, STATUS_INVALID_PARAMETER, STATUS_INSUFFICIENT_RESOURCES. */
@@ -108,7 +110,8 @@ bool smartcrd_advance(struct smartcrd *context, uint64_t limit_ns, uint64_t *pas
  * error  receives one line on what went wrong, at most error_size bytes with the NUL; may be NULL
  *
  * STATUS_SUCCESS also when the driver is loaded already; STATUS_OBJECT_NAME_NOT_FOUND: no such driver or file, or the
- * file cannot be loaded; STATUS_PROCEDURE_NOT_FOUND: it exports no DriverEntry; else what DriverEntry returned.
+ * file cannot be loaded; STATUS_PROCEDURE_NOT_FOUND: it exports no DriverEntry; STATUS_INSUFFICIENT_RESOURCES: no memory,
+ * or no thread for its timers; else what DriverEntry returned.
  */
 NTSTATUS smartcrd_load_driver(struct smartcrd *context, const char *driver, char *error, size_t error_size);
 
@@ -324,6 +327,57 @@ struct smartcrd_journal_entry {
  */
 size_t smartcrd_journal(struct smartcrd_handle *handle, uint64_t since, struct smartcrd_journal_entry *entries,
                         size_t count);
+
+/* ---- the verifier ------------------------------------------------------------------------------------------------- */
+
+/*
+ * In a context of smartcrd_options.verify every driver is watched: a rule of the kernel's or of the driver library's
+ * that it breaks is noted in the context's list of violations, and the driver goes on where that can be done safely. It
+ * may be ten times slower. Where it cannot go on, the violation is printed and the process ends.
+ */
+struct smartcrd_rule {
+    const char *name;   /* "completed_twice": short, does not change from version to version */
+    const char *text;   /* what is wrong, in a sentence */
+    const char *advice; /* what to do, in a sentence */
+};
+
+/* The verifier's rules, 0 and up; NULL: there are no more. Static storage. */
+const struct smartcrd_rule *smartcrd_rule(size_t index);
+
+/* One breach of a rule. A rule that the same function breaks again with the same code, before the first was read, is
+ * counted in `times` and nothing else. */
+struct smartcrd_violation {
+    uint64_t number; /* 1, 2, 3 ... in the context, in the order of being found */
+    const struct smartcrd_rule *rule;
+    uint32_t times;
+    char driver[32];
+    char function[96]; /* of the driver: its name, or module+offset when it has none; empty when none is to blame */
+    char request[64];  /* "IOCTL_SMARTCARD_POWER", "0x00312000", "IRP_MJ_CLEANUP"; empty when it was about none */
+    uint32_t code;     /* the control code; 0: none */
+    uint64_t id;       /* the request's, as smartcrd_submit gave it; 0: none, or a query */
+    uint32_t handle;   /* number of the handle in the context, as in the journal; 0: none */
+    char what[192];    /* what was seen, in a sentence */
+};
+
+/*
+ * Take the oldest violation that nobody has read yet. Whatever is unread is printed to standard error when the context
+ * is destroyed; so are those beyond the first 256 unread ones, as soon as they are found. What a driver left undone shows
+ * when its reader is removed and when it is unloaded.
+ *
+ * false: there is none. Any thread; never waits for a driver.
+ */
+bool smartcrd_next_violation(struct smartcrd *context, struct smartcrd_violation *violation);
+
+/* A violation in one line without a newline: rule, function, request, what was seen, what to do. Cut to `size` with its
+ * NUL; returns the length of the whole. */
+size_t smartcrd_violation_text(const struct smartcrd_violation *violation, char *text, size_t size);
+
+/*
+ * The name of the function that contains an address, from its object's symbol table, static functions too; else
+ * "object+0x123". At most `size` bytes with the NUL. For programs that report where a driver crashed or hangs: any thread,
+ * takes no lock of the library, allocates nothing on the heap; maps the object's file.
+ */
+void smartcrd_function_name(const void *address, char *text, size_t size);
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 

@@ -9,7 +9,8 @@
  * - IRQL is a property of a thread: PASSIVE_LEVEL unless raised; DPCs run at DISPATCH_LEVEL on the host's clock thread.
  *   Two threads can be at DISPATCH_LEVEL at once, as on a machine with many processors.
  * - A wrong call (completing twice, lowering IRQL upwards, waiting at DISPATCH_LEVEL, releasing what is not held) ends
- *   the process with a sentence that names the function and the reason (KeBugCheckEx).
+ *   the process with a sentence that names the function and the reason (KeBugCheckEx). When the verifier watches the
+ *   driver (smartcrd_options.verify), it is reported, and the driver goes on where it safely can.
  * - Memory is never paged out; the pool's kind is ignored. HANDLEs stand for threads only.
  *
  * Self-contained: needs no libc, compiles freestanding and for 32 bits.
@@ -152,10 +153,11 @@ typedef ULONG DEVICE_TYPE;
 #define MUTANT_INCREMENT    1
 #define SEMAPHORE_INCREMENT 1
 
-#define IO_TYPE_DEVICE 0x00000003
-#define IO_TYPE_DRIVER 0x00000004
-#define IO_TYPE_FILE   0x00000005
-#define IO_TYPE_IRP    0x00000006
+#define IO_TYPE_DEVICE      0x00000003
+#define IO_TYPE_DRIVER      0x00000004
+#define IO_TYPE_FILE        0x00000005
+#define IO_TYPE_IRP         0x00000006
+#define IO_TYPE_WATCHED_IRP 0x00000106 /* ours: a request as a driver sees it that the verifier watches */
 
 /* ---- IRQL -------------------------------------------------------------------------------------------------------- */
 
@@ -170,14 +172,17 @@ enum { KernelMode, UserMode };
 #define DISPATCH_LEVEL 2
 #define HIGH_LEVEL     31
 
+struct nt_driver;
 struct nt_host;
 struct nt_thread;
+struct verify_frame;
 
 /* The calling thread, as the host sees it. Private: use the functions below and nt_enter. */
 struct host_cpu {
     KIRQL Irql;
     struct nt_host *Host;
     struct nt_thread *Thread;
+    struct verify_frame *Frame; /* the watched driver's routine that runs here; NULL: none */
 };
 extern __thread struct host_cpu host_cpu __attribute__((tls_model("initial-exec")));
 
@@ -466,6 +471,7 @@ typedef struct _KDPC {
     PVOID SystemArgument2;
     ULONGLONG Order;
     struct nt_host *Host;
+    struct nt_driver *Watched; /* whose it is, when the verifier watches that driver; else NULL */
 } KDPC, *PKDPC, *PRKDPC;
 
 typedef struct _KTIMER {
@@ -473,8 +479,9 @@ typedef struct _KTIMER {
     ULONGLONG DueTime; /* nanoseconds of nt_now; guarded by the host's clock lock, like everything below */
     ULONGLONG Order;
     PKDPC Dpc;
-    ULONG HeapIndex; /* 1...n while it is set, else 0 */
-    LONG Period;     /* milliseconds */
+    struct _KTIMER *Child, *Next, *Previous; /* among those that are set */
+    BOOLEAN Set;
+    LONG Period; /* milliseconds */
     struct nt_host *Host;
 } KTIMER, *PKTIMER, *PRKTIMER;
 
@@ -870,6 +877,7 @@ typedef enum _WORK_QUEUE_TYPE { CriticalWorkQueue, DelayedWorkQueue, HyperCritic
 typedef VOID IO_WORKITEM_ROUTINE(PDEVICE_OBJECT DeviceObject, PVOID Context);
 typedef IO_WORKITEM_ROUTINE *PIO_WORKITEM_ROUTINE;
 
+/* NULL: no memory, or no thread that could serve it. So queueing it cannot fail. */
 PIO_WORKITEM IoAllocateWorkItem(PDEVICE_OBJECT DeviceObject);
 VOID IoQueueWorkItem(PIO_WORKITEM IoWorkItem, PIO_WORKITEM_ROUTINE WorkerRoutine, WORK_QUEUE_TYPE QueueType,
                      PVOID Context);

@@ -126,6 +126,7 @@ enum vpcd_result vpcd_session_next(struct vpcd_session *session, struct vpcd_ans
 
     session->in_used -= session->in_taken;
     memmove(session->in, session->in + session->in_taken, session->in_used);
+    explicit_bzero(session->in + session->in_used, session->in_taken); /* cards may tell secrets, too */
     session->in_taken = 0;
     if (session->in_used >= VPCD_HEADER) {
         length = (size_t)session->in[0] << 8 | session->in[1];

@@ -55,7 +55,7 @@ struct cli {
     unsigned readers_wanted;
     const char *cards[CLI_CARDS];
     size_t card_count;
-    bool as_json, verbose, keep_going, show_pins, simulated_time;
+    bool as_json, verbose, keep_going, show_pins, simulated_time, verify;
     bool colour, interactive;
     /* readers */
     struct smartcrd *context;
@@ -63,6 +63,7 @@ struct cli {
     size_t reader_count;
     struct cli_reader *reader; /* the one that commands mean */
     struct cli_pending *pending;
+    unsigned violations; /* of the driver, with --verify: printed by cli_stop */
     /* the command that runs */
     const char *command;
     const char *where; /* "FILE:LINE", NULL on the command line */
@@ -224,6 +225,7 @@ int cmd_sleep(struct cli *cli, int argc, char **argv);
 int cmd_help(struct cli *cli, int argc, char **argv);
 int cmd_quit(struct cli *cli, int argc, char **argv);
 int cmd_conform(struct cli *cli, int argc, char **argv);
+int cmd_verify(struct cli *cli, int argc, char **argv);
 int cmd_demo(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -164,6 +164,16 @@ static void say(struct cli *cli, size_t row, uint32_t tag, const uint8_t *value,
     cli_say(cli, "%-24s %s0x%08X%s  %s\n", name, cli_on(cli, CLI_DIM), tag, cli_off(cli), text);
 }
 
+/* A query: the journal knows nothing of it. */
+static int refused(struct cli *cli, NTSTATUS status)
+{
+    char words[48];
+
+    cli->status = status;
+    return cli_complain(cli, CLI_FAILED, "%s: %s", cli_status_words(status, words, sizeof words),
+                        smartcrd_status_text(status));
+}
+
 int cmd_attr(struct cli *cli, int argc, char **argv)
 {
     uint8_t value[256];
@@ -182,24 +192,22 @@ int cmd_attr(struct cli *cli, int argc, char **argv)
         return CLI_OK;
     if (argc > 1) {
         status = smartcrd_attribute(cli->reader->handle, tag, value, &size);
-        if (!NT_SUCCESS(status)) { /* a query: the journal knows nothing of it */
-            char words[48];
-            cli->status = status;
-            return cli_complain(cli, CLI_FAILED, "%s: %s", cli_status_words(status, words, sizeof words),
-                                smartcrd_status_text(status));
-        }
+        if (!NT_SUCCESS(status))
+            return refused(cli, status);
         json_open(&cli->json, "attributes", '[');
         say(cli, row, tag, value, size <= sizeof value ? size : sizeof value);
         json_close(&cli->json, ']');
         return CLI_OK;
     }
+    status = STATUS_SUCCESS;
     json_open(&cli->json, "attributes", '[');
-    for (row = 0; row < COUNT; row++) {
+    for (row = 0; row < COUNT && status != STATUS_INSUFFICIENT_RESOURCES; row++) {
         size = sizeof value;
         status = smartcrd_attribute(cli->reader->handle, attributes[row].value, value, &size);
         if (NT_SUCCESS(status))
             say(cli, row, attributes[row].value, value, size <= sizeof value ? size : sizeof value);
     }
     json_close(&cli->json, ']');
-    return CLI_OK;
+    /* Those that the reader does not have are left out; one that it has is not. */
+    return status == STATUS_INSUFFICIENT_RESOURCES ? refused(cli, status) : CLI_OK;
 }

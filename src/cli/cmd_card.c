@@ -4,6 +4,7 @@
  * with them the driver knows and says.
  */
 #include "cli.h"
+#include "secret.h"
 
 #include <smartcrd/vreader.h>
 
@@ -99,9 +100,11 @@ static int vendor(struct cli *cli, uint32_t code, const char *text, size_t size,
     if (!NT_SUCCESS(status))
         return cli_complain(cli, CLI_FAILED, "%s: %s", cli_status_words(status, words, sizeof words),
                             smartcrd_status_text(status));
-    cli_slot_status(cli->reader, status_line, sizeof status_line);
+    status = cli_slot_status(cli->reader, status_line, sizeof status_line);
     json_string(&cli->json, "slot", status_line);
     cli_say(cli, "%s%s%s\n", said, status_line[0] ? ": " : "", status_line);
+    if (status == STATUS_INSUFFICIENT_RESOURCES)
+        return cli_complain(cli, CLI_FAILED, "it is done, but there is no memory left to tell the slot's state");
     return CLI_OK;
 }
 
@@ -115,7 +118,7 @@ int cmd_insert(struct cli *cli, int argc, char **argv)
     };
     char line[4096];
     char *body = NULL, *text = NULL;
-    size_t length, body_size = 0;
+    size_t length = 0, body_size = 0;
     int code = CLI_USAGE;
     if (cli_options(cli, &argc, argv, options, 2) != CLI_OK || cli_count(cli, argc, argv, 1, 64) != CLI_OK)
         return CLI_USAGE;
@@ -144,8 +147,9 @@ int cmd_insert(struct cli *cli, int argc, char **argv)
     }
     code = vendor(cli, IOCTL_VREADER_INSERT, text, length, queued, "inserted");
 out:
-    free(text);
-    free(body);
+    explicit_bzero(line, sizeof line); /* a card's PIN may have been in it */
+    secret_free(text, length);
+    secret_free(body, body_size);
     return code;
 }
 

@@ -163,6 +163,8 @@ static int open_watched(struct cli *cli, int argc, char **argv, struct watched *
     if (argc == 1)
         infos = cli_list(cli, &total);
     *list = calloc(total ? total : 1, sizeof **list);
+    if (!*list || (argc == 1 && !infos))
+        code = cli_complain(cli, CLI_FAILED, "there is no memory left");
     for (*count = 0; *list && code == CLI_OK && *count < total; ++*count) {
         const char *name = infos ? infos[*count].name : argv[*count + 1];
         struct watched *watched = &(*list)[*count];

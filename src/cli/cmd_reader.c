@@ -14,6 +14,8 @@ int cmd_list(struct cli *cli, int argc, char **argv)
     if (cli->checking)
         return CLI_OK;
     infos = cli_list(cli, &count);
+    if (!infos)
+        return cli_complain(cli, CLI_FAILED, "there is no memory left");
     json_open(&cli->json, "readers", '[');
     for (size_t i = 0; i < count; i++) {
         bool current = cli->reader && !strcmp(cli->reader->name, infos[i].name);
@@ -82,11 +84,15 @@ int cmd_add(struct cli *cli, int argc, char **argv)
     cli_say(cli, "%s\n", name);
     if (!cli->reader)
         cli->reader = cli_reader_open(cli, name, &status);
+    if (!cli->reader)
+        return cli_complain(cli, CLI_MISSING, "the reader %s cannot be opened: %s", name,
+                            cli_status_words(status, words, sizeof words));
     return CLI_OK;
 }
 
-static void say_state(struct cli *cli, uint32_t state)
+static int say_state(struct cli *cli, uint32_t state)
 {
+    NTSTATUS slot;
     char text[256];
     uint8_t atr[64];
     uint32_t protocol;
@@ -95,7 +101,8 @@ static void say_state(struct cli *cli, uint32_t state)
     json_number(&cli->json, "state_code", state);
     cli_say(cli, "%s: %s%s%s, %s\n", cli->reader->name, cli_on(cli, CLI_STRONG), cli_state_word(state), cli_off(cli),
             cli_state_text(state));
-    if (NT_SUCCESS(cli_slot_status(cli->reader, text, sizeof text)) && text[0]) {
+    slot = cli_slot_status(cli->reader, text, sizeof text);
+    if (NT_SUCCESS(slot) && text[0]) {
         json_string(&cli->json, "slot", text);
         cli_say(cli, "  slot      %s\n", text);
     }
@@ -113,6 +120,8 @@ static void say_state(struct cli *cli, uint32_t state)
         json_string(&cli->json, "protocol", text);
         cli_say(cli, "  protocol  %s\n", text);
     }
+    return slot == STATUS_INSUFFICIENT_RESOURCES ? cli_complain(cli, CLI_FAILED, "there is no memory left for the slot")
+                                                 : CLI_OK;
 }
 
 int cmd_state(struct cli *cli, int argc, char **argv)
@@ -142,8 +151,7 @@ int cmd_state(struct cli *cli, int argc, char **argv)
     status = smartcrd_state(cli->reader->handle, &state);
     if (!NT_SUCCESS(status))
         return cli_failed(cli, status);
-    say_state(cli, state);
-    return CLI_OK;
+    return say_state(cli, state);
 }
 
 int cmd_power(struct cli *cli, int argc, char **argv)

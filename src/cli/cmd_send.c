@@ -4,6 +4,7 @@
  * (ISO/IEC 7816-4 VERIFY and its kin; iso7816_command_is_secret says which).
  */
 #include "cli.h"
+#include "secret.h"
 #include "sw.h"
 #include "words.h"
 #include "../iso7816/apdu.h"
@@ -237,11 +238,9 @@ int cmd_send(struct cli *cli, int argc, char **argv)
         code = cli_complain(cli, CLI_FAILED, "there is no memory left");
     else
         code = send_words(cli, &send, argc, argv);
-    if (send.command)
-        explicit_bzero(send.command, CLI_APDU_MAX);
-    free(send.command);
-    free(send.reply);
-    free(joined);
+    secret_free((char *)send.command, CLI_APDU_MAX);
+    secret_free((char *)send.reply, CLI_RESPONSE_MAX);
+    secret_free(joined, joined ? strlen(joined) : 0);
     return code;
 }
 

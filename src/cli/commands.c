@@ -88,6 +88,19 @@ static const struct cli_command commands[] = {
      "[READER] [--part A,F] [--check NAME] [--list] [--json FILE] [--junit FILE] [--seed N] [--rounds N] [--limit S] "
      "[--quiet] [--style cmocka]",
      "run the conformance suite on a reader; what needs the virtual reader says so", CONFORM_HELP, true, cmd_conform},
+    {"verify", "[DRIVER] [--seconds N] [--seed N] [--rounds N] [--vendor N,...] [--limit S] [--here]",
+     "run a driver through everything a program may ask, with the verifier on",
+     "DRIVER is vreader or the path of a shared object, with a slash in it; without it, --driver's. It is loaded,\n"
+     "asked at random, rightly and wrongly, cancelled, removed and unloaded, in rounds, in a process of its own.\n"
+     "Then comes a verdict: each rule, kept or broken, by which function, in which request, and what to do\n"
+     "(docs/verifier.md).\n"
+     "--seconds    begin no new round after N seconds, 10 unless said otherwise\n"
+     "--seed       of the first round; the next has the next number. What is broken says which seed shows it again\n"
+     "--rounds     as many rounds, however long they take\n"
+     "--vendor     send these functions of the driver's own control codes too, 2048 to 4095: they may do anything\n"
+     "--limit      a request or a removal that takes longer than S seconds hangs, 30 unless said otherwise\n"
+     "--here       in this process, for a debugger; a driver that crashes takes the verdict with it",
+     false, cmd_verify},
     {"sleep", "MS", "wait that many milliseconds", NULL, false, cmd_sleep},
     {"demo", "[--card fs|cac] [--db DIR] [--pin PIN] [--out DIR]",
      "a card answers, then four overlapped operations fail, each in its own way",

@@ -6,6 +6,7 @@
 #include "demo.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,11 +78,14 @@ static bool locate(const uint8_t *tags, size_t count, size_t values, size_t *off
 static void write_file(struct demo *demo, const char *name, const void *bytes, size_t size)
 {
     char path[4096];
-    FILE *file;
+    FILE *file = NULL;
     bool good;
+    int fd;
     if (!demo->out || snprintf(path, sizeof path, "%s/%s", demo->out, name) >= (int)sizeof path)
         return;
-    file = fopen(path, "we");
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        file = fdopen(fd, "w");
     good = file && fwrite(bytes, 1, size, file) == size;
     if (file && fclose(file) != 0)
         good = false;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* smartcrd: options, and the choice between commands, a script and the shell. */
 #include "cli.h"
+#include "secret.h"
 #include "words.h"
 
 #include <getopt.h>
@@ -22,6 +23,7 @@ static void usage(FILE *file)
           "      --readers N       how many readers to begin with (1)\n"
           "      --card \"KIND ...\"  insert a card; the first --card is for the first reader, and so on\n"
           "      --simulated-time  wait for nothing: the clock jumps to whatever happens next\n"
+          "      --verify          watch the driver, and say in the end which rules it broke (`smartcrd help verify`)\n"
           "      --show-pins       show the data of PIN commands, which is left out otherwise\n"
           "      --json            one JSON object for each command, on a line of its own\n"
           "  -v, --verbose         show each operation's journal entry too\n"
@@ -40,6 +42,7 @@ enum {
     OPTION_JSON,
     OPTION_SHOW_PINS,
     OPTION_SIMULATED,
+    OPTION_VERIFY,
     OPTION_VERSION
 };
 
@@ -55,6 +58,7 @@ static int read_options(struct cli *cli, int argc, char **argv, const char **scr
         {"json", no_argument, NULL, OPTION_JSON},
         {"show-pins", no_argument, NULL, OPTION_SHOW_PINS},
         {"simulated-time", no_argument, NULL, OPTION_SIMULATED},
+        {"verify", no_argument, NULL, OPTION_VERIFY},
         {"verbose", no_argument, NULL, 'v'},
         {"help", no_argument, NULL, 'h'},
         {"version", no_argument, NULL, OPTION_VERSION},
@@ -83,6 +87,9 @@ static int read_options(struct cli *cli, int argc, char **argv, const char **scr
             break;
         case OPTION_SIMULATED:
             cli->simulated_time = true;
+            break;
+        case OPTION_VERIFY:
+            cli->verify = true;
             break;
         case OPTION_DRIVER:
             cli->driver = optarg;
@@ -131,15 +138,22 @@ int main(int argc, char **argv)
 
     setlocale(LC_CTYPE, "");
     cli.colour = isatty(STDOUT_FILENO) && !(no_colour && no_colour[0]) && !(terminal && !strcmp(terminal, "dumb"));
+    argv = secret_take_arguments(argc, argv);
     code = read_options(&cli, argc, argv, &script);
-    if (code != CLI_OK)
-        return code < 0 ? CLI_OK : code;
+    if (code != CLI_OK) {
+        code = code < 0 ? CLI_OK : code;
+        goto out;
+    }
     argc -= optind;
     argv += optind;
-    if (script && argc > 0)
-        return cli_complain(&cli, CLI_USAGE, "give either commands or --file, not both");
-    if (!interrupt_start())
-        return cli_complain(&cli, CLI_FAILED, "no thread can be started");
+    if (script && argc > 0) {
+        code = cli_complain(&cli, CLI_USAGE, "give either commands or --file, not both");
+        goto out;
+    }
+    if (!interrupt_start()) {
+        code = cli_complain(&cli, CLI_FAILED, "no thread can be started");
+        goto out;
+    }
     cli.interactive = !script && argc == 0 && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (argc > 0)
         code = run_argv(&cli, argc, argv);
@@ -148,11 +162,15 @@ int main(int argc, char **argv)
     else
         code = cli_script(&cli, script ? script : "-");
     cli_stop(&cli);
+    if (cli.violations > 0 && code == CLI_OK)
+        code = CLI_FAILED;
     interrupt_stop();
     json_free(&cli.json);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fputs("smartcrd: standard output cannot be written\n", stderr);
         code = code == CLI_OK ? CLI_FILE : code;
     }
+out:
+    secret_forget_arguments();
     return code;
 }

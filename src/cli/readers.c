@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The readers that the commands of one run share: started with the first command that needs one. */
 #include "cli.h"
+#include "secret.h"
 #include "words.h"
 
 #include <smartcrd/vreader.h>
@@ -56,7 +57,7 @@ static int insert_cards(struct cli *cli, const struct smartcrd_reader_info *info
         else
             why[0] = '\0';
         if (!NT_SUCCESS(status))
-            return cli_complain(cli, CLI_USAGE, "--card \"%s\": %s%s", cli->cards[i],
+            return cli_complain(cli, CLI_USAGE, "--card \"%.*s\": %s%s", secret_length(cli->cards[i]), cli->cards[i],
                                 why[0] ? why : cli_status_words(status, words, sizeof words),
                                 why[0]                           ? "; see `smartcrd help insert`"
                                 : status == STATUS_NOT_SUPPORTED ? ": this is no virtual reader"
@@ -85,8 +86,10 @@ struct smartcrd_reader_info *cli_list(struct cli *cli, size_t *count)
 
 int cli_start(struct cli *cli)
 {
-    struct smartcrd_options options = {
-        .size = sizeof options, .journal_entries = CLI_JOURNAL, .simulated_time = cli->simulated_time};
+    struct smartcrd_options options = {.size = sizeof options,
+                                       .journal_entries = CLI_JOURNAL,
+                                       .simulated_time = cli->simulated_time,
+                                       .verify = cli->verify};
     struct smartcrd_reader_info *infos = NULL;
     size_t count;
     NTSTATUS status;
@@ -103,6 +106,10 @@ int cli_start(struct cli *cli)
     if (code != CLI_OK)
         goto out;
     infos = cli_list(cli, &count);
+    if (!infos) {
+        code = cli_complain(cli, CLI_MISSING, "no readers can be had: there is no memory left");
+        goto out;
+    }
     if (count > 0) {
         char words[48];
         cli->reader = cli_reader_open(cli, infos[0].name, &status);
@@ -118,6 +125,25 @@ out:
     if (code != CLI_OK)
         cli_stop(cli);
     return code;
+}
+
+/* --verify: what the drivers did wrong. Readers go first, because what was left undone shows then. */
+static void say_violations(struct cli *cli)
+{
+    struct smartcrd_violation violation;
+    char driver[64], line[1024];
+    size_t count = 0;
+    struct smartcrd_reader_info *infos = cli_list(cli, &count);
+    for (size_t i = 0; infos && i < count; i++)
+        smartcrd_remove_reader(cli->context, infos[i].name);
+    free(infos);
+    cli_driver_name(cli->driver, driver, sizeof driver);
+    smartcrd_unload_driver(cli->context, driver);
+    fflush(stdout);
+    for (; smartcrd_next_violation(cli->context, &violation); cli->violations++) {
+        smartcrd_violation_text(&violation, line, sizeof line);
+        fprintf(stderr, "smartcrd: verifier: %s\n", line);
+    }
 }
 
 void cli_stop(struct cli *cli)
@@ -137,6 +163,8 @@ void cli_stop(struct cli *cli)
         free(pending);
     }
     free(cli->readers);
+    if (cli->verify && cli->context)
+        say_violations(cli);
     smartcrd_destroy(cli->context);
     cli->readers = NULL;
     cli->reader_count = 0;
@@ -159,8 +187,15 @@ static struct cli_reader *reader_new(struct cli *cli, const char *name, NTSTATUS
         return NULL;
     }
     snprintf(panel, sizeof panel, "%s-panel", name);
-    if (!NT_SUCCESS(smartcrd_open(cli->context, panel, &reader->panel)))
+    *status = smartcrd_open(cli->context, panel, &reader->panel);
+    if (*status == STATUS_INSUFFICIENT_RESOURCES) {
+        smartcrd_close(reader->handle);
+        free(reader);
+        return NULL;
+    }
+    if (!NT_SUCCESS(*status)) /* no virtual reader, so it has none */
         reader->panel = NULL;
+    *status = STATUS_SUCCESS;
     interrupt_know(reader->handle); /* too many: SIGINT then only ends the program the second time */
     return reader;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripts: lines of commands from a file, checked as a whole before the first one runs, or from standard input. */
 #include "cli.h"
+#include "secret.h"
 #include "words.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define WORDS_MAX 4096
+#define LINE_ROOM (4 * CLI_TEXT_MAX) /* of a line from standard input, before it must move, and leave a copy behind */
 
 char *cli_read_file(struct cli *cli, const char *path, size_t *size)
 {
@@ -17,6 +19,7 @@ char *cli_read_file(struct cli *cli, const char *path, size_t *size)
         cli_complain(cli, CLI_FILE, "%s: %s", path, strerror(errno));
         goto fail;
     }
+    setvbuf(file, NULL, _IONBF, 0); /* a buffer would keep what it has had */
     *size = fread(text, 1, CLI_TEXT_MAX + 1, file);
     if (ferror(file)) {
         cli_complain(cli, CLI_FILE, "%s: %s", path, strerror(errno));
@@ -32,7 +35,7 @@ char *cli_read_file(struct cli *cli, const char *path, size_t *size)
 fail:
     if (file)
         fclose(file);
-    free(text);
+    secret_free(text, CLI_TEXT_MAX + 2);
     return NULL;
 }
 
@@ -72,7 +75,7 @@ static int pass(struct cli *cli, const char *path, const char *text, bool check_
         cli->where = where;
         code = cli_line(cli, line, check_only);
         cli->where = NULL;
-        free(line);
+        secret_free(line, length + 1);
         if (result == CLI_OK)
             result = code;
         if (code != CLI_OK && (check_only || !cli->keep_going || code == CLI_INTERRUPTED))
@@ -96,11 +99,14 @@ static bool next_line(char **line, size_t *room, bool *is_text)
 /* Standard input may be a program that reads our answers before it writes the next line. */
 static int from_standard_input(struct cli *cli)
 {
-    char *line = NULL;
-    size_t room = 0;
+    size_t room = LINE_ROOM;
+    char *line = malloc(room);
     unsigned number = 0;
     int result = CLI_OK;
     bool is_text;
+    if (!line)
+        return cli_complain(cli, CLI_FAILED, "there is no memory left");
+    setvbuf(stdin, NULL, _IONBF, 0); /* a buffer would keep what it has had */
     while (!cli->quit && next_line(&line, &room, &is_text)) {
         char where[32];
         int code;
@@ -108,12 +114,13 @@ static int from_standard_input(struct cli *cli)
         cli->where = where;
         code = is_text ? cli_line(cli, line, false) : cli_refuse_line(cli, "this is no text");
         cli->where = NULL;
+        explicit_bzero(line, room);
         if (result == CLI_OK)
             result = code;
         if (code != CLI_OK && (!cli->keep_going || code == CLI_INTERRUPTED))
             break;
     }
-    free(line);
+    secret_free(line, room);
     return result;
 }
 
@@ -133,6 +140,6 @@ int cli_script(struct cli *cli, const char *path)
         code = pass(cli, path, text, true);
     if (code == CLI_OK)
         code = pass(cli, path, text, false);
-    free(text);
+    secret_free(text, size);
     return code;
 }

@@ -4,8 +4,7 @@
  * PIN in them, and lines that begin with a blank, are not kept.
  */
 #include "cli.h"
-#include "words.h"
-#include "../iso7816/apdu.h"
+#include "secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,33 +36,6 @@ static bool wait_for_input(void)
 #include <histedit.h>
 
 static EditLine *editor;
-
-/* Whether a line holds a command whose data must not be kept: any word in hex with the class and INS of one. */
-static bool is_secret(const char *line)
-{
-    char *copy = strdup(line);
-    char **words = calloc(512, sizeof *words);
-    const char *why;
-    size_t count = copy && words ? words_split(copy, words, 512, &why) : SIZE_MAX;
-    bool secret = count == SIZE_MAX || strcasestr(line, "pin=");
-    for (size_t i = 0; !secret && i < count; i++) {
-        uint8_t bytes[64];
-        size_t size;
-        char *word = words[i];
-        if (strlen(word) == 2 && i + 1 < count && strlen(words[i + 1]) == 2) {
-            char two[5];
-            snprintf(two, sizeof two, "%s%s", word, words[i + 1]);
-            secret = hex_parse(two, bytes, 2, &size, &why) && iso7816_command_is_secret(bytes[0], bytes[1]);
-        } else if (hex_parse(word, bytes, sizeof bytes, &size, &why) && size >= 2) {
-            secret = iso7816_command_is_secret(bytes[0], bytes[1]);
-        }
-    }
-    if (copy)
-        explicit_bzero(copy, strlen(line));
-    free(copy);
-    free(words);
-    return secret;
-}
 
 static char *prompt(EditLine *el)
 {
@@ -247,6 +219,17 @@ static History *history_start(char *path, size_t size)
     return history_list;
 }
 
+/*
+ * Wipe the editor's own copies of a line that it has given out. Both are its to write to, and const for us; the next line
+ * goes to the same place, so nothing is lost that it still wants.
+ */
+static void forget_line(const char *line, size_t length)
+{
+    const LineInfoW *wide = el_wline(editor);
+    explicit_bzero((void *)(uintptr_t)wide->buffer, length * sizeof *wide->buffer);
+    explicit_bzero((void *)(uintptr_t)line, length);
+}
+
 static void run_line(struct cli *cli, History *list, const char *path, const char *line)
 {
     HistEvent event;
@@ -254,7 +237,7 @@ static void run_line(struct cli *cli, History *list, const char *path, const cha
     if (!copy)
         return;
     copy[strcspn(copy, "\n")] = '\0';
-    if (list && copy[0] && copy[0] != ' ' && !is_secret(copy)) {
+    if (list && copy[0] && copy[0] != ' ' && !secret_line(copy)) {
         history(list, &event, H_ENTER, copy);
         if (path[0])
             history(list, &event, H_SAVE, path);
@@ -300,6 +283,7 @@ int cli_shell(struct cli *cli)
             break;
         }
         run_line(cli, list, path, line);
+        forget_line(line, (size_t)length);
     }
     if (list)
         history_end(list);
@@ -317,6 +301,7 @@ int cli_shell(struct cli *cli)
     int code = cli_start(cli);
     if (code != CLI_OK)
         return code;
+    setvbuf(stdin, NULL, _IONBF, 0); /* a buffer would keep what it has had */
     greet(cli);
     while (!cli->quit) {
         interrupt_clear();
@@ -332,6 +317,7 @@ int cli_shell(struct cli *cli)
             cli_complain(cli, CLI_USAGE, "this line is too long");
         else
             cli_line(cli, line, false);
+        explicit_bzero(line, sizeof line);
     }
     return CLI_OK;
 }

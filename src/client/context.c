@@ -23,7 +23,7 @@ static bool take_options(struct smartcrd_options *mine, const struct smartcrd_op
         mine->abandon_ms = DEFAULT_ABANDON_MS;
     if (mine->journal_entries == 0)
         mine->journal_entries = DEFAULT_ENTRIES;
-    return mine->reserved == 0 && mine->journal_entries <= MAX_ENTRIES &&
+    return mine->reserved == 0 && mine->reserved_too == 0 && mine->journal_entries <= MAX_ENTRIES &&
            (mine->journal_entries & (mine->journal_entries - 1)) == 0;
 }
 
@@ -54,6 +54,11 @@ NTSTATUS smartcrd_create(const struct smartcrd_options *options, struct smartcrd
     }
     if (mine.simulated_time)
         nt_host_simulate(context->host);
+    if (mine.verify && !nt_host_verify(context->host, smartcrd_code_name)) {
+        nt_host_destroy(context->host);
+        deadlines_destroy(&context->deadlines);
+        goto out;
+    }
     pthread_mutex_init(&context->lock, NULL);
     pthread_cond_init(&context->changed, NULL);
     *made = context;

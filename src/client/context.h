@@ -4,7 +4,7 @@
  *
  * Locks, in the order in which they may be taken (none is held while driver code runs):
  *   context.lock -> reader.end_lock, the host's namespace lock
- *   handle.lock  -> reader.end_lock
+ *   handle.lock  -> reader.end_lock, reader.queue_lock
  *   reader.queue_lock, deadlines.lock -> the host's clock lock
  */
 #ifndef CLIENT_CONTEXT_H
@@ -44,15 +44,15 @@ struct reader {
     _Atomic bool removed; /* set once; no new request goes to the driver afterwards */
 
     /* Guarded by context->lock. */
-    struct reader *next;             /* in its bucket */
-    LIST_ENTRY present;              /* until it is marked as removed: in context->present, or in its parent's list */
-    LIST_ENTRY panel_list;           /* those that call this one their parent and are not marked as removed */
-    struct reader *parent;           /* a panel's reader, which holds the device; pinned. NULL: none */
-    struct smartcrd_handle *handles; /* open ones */
-    unsigned pins;                   /* presence, handles, panels, look-ups; the device goes with the last one */
-    struct driver *driver;           /* that added it with AddDevice; NULL: DriverEntry made the device */
-    bool taken;                      /* removed, and whoever did it has looked at `driver` for the last time */
-    unsigned panels;                 /* how many call this one their parent */
+    struct reader *next;   /* in its bucket */
+    LIST_ENTRY present;    /* until it is marked as removed: in context->present, or in its parent's list */
+    LIST_ENTRY panel_list; /* those that call this one their parent and are not marked as removed */
+    struct reader *parent; /* a panel's reader, which holds the device; pinned. NULL: none */
+    LIST_ENTRY handles;    /* open ones; a removal puts those it has seen at the end */
+    unsigned pins;         /* presence, handles, panels, look-ups; the device goes with the last one */
+    struct driver *driver; /* that added it with AddDevice; NULL: DriverEntry made the device */
+    bool taken;            /* removed, and whoever did it has looked at `driver` for the last time */
+    unsigned panels;       /* how many call this one their parent */
     char driver_name[DRIVER_NAME_SIZE];
     char name[SMARTCRD_NAME_MAX]; /* of one that was added; else empty */
 

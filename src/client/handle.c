@@ -40,10 +40,11 @@ void handle_unref(struct smartcrd_handle *handle, bool here)
     struct smartcrd *context = handle->context;
     bool simulated = context->options.simulated_time;
     bool closing = atomic_load(&handle->closing);
-
     /* Acquire and release: the last one sees everything that the others did with it. */
-    if (atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1) {
-        if (closing)
+    uint32_t before = atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel);
+
+    if (before != 1) {
+        if (closing && before == 2)
             park_wake(&handle->refs, simulated); /* smartcrd_close may wait for this; only the address is used */
         return;
     }
@@ -95,13 +96,8 @@ void handle_leave(struct smartcrd_handle *handle)
 
 static void unlink_handle(struct smartcrd_handle *handle)
 {
-    struct smartcrd_handle **link = &handle->reader->handles;
-
     pthread_mutex_lock(&handle->context->lock);
-    while (*link && *link != handle)
-        link = &(*link)->next;
-    if (*link)
-        *link = handle->next;
+    RemoveEntryList(&handle->open);
     pthread_mutex_unlock(&handle->context->lock);
 }
 
@@ -128,10 +124,8 @@ static NTSTATUS handle_create(struct reader *reader, struct smartcrd_handle **ma
 
     pthread_mutex_lock(&context->lock);
     status = atomic_load(&reader->removed) ? STATUS_DEVICE_REMOVED : STATUS_SUCCESS;
-    if (NT_SUCCESS(status)) {
-        handle->next = reader->handles;
-        reader->handles = handle;
-    }
+    if (NT_SUCCESS(status))
+        InsertHeadList(&reader->handles, &handle->open);
     pthread_mutex_unlock(&context->lock);
     if (!NT_SUCCESS(status))
         goto out;

@@ -39,13 +39,14 @@ struct smartcrd_handle {
     _Atomic(struct op *) cache; /* one operation's memory for the next, so that the usual case allocates nothing */
     _Atomic uint32_t signal;    /* parked on by reapers and by smartcrd_close; changes when they should look again */
     _Atomic bool closing;
-    bool opened;                  /* the driver agreed to IRP_MJ_CREATE, so that it is owed an IRP_MJ_CLOSE */
-    struct smartcrd_handle *next; /* of the reader's; guarded by context->lock */
+    bool opened;     /* the driver agreed to IRP_MJ_CREATE, so that it is owed an IRP_MJ_CLOSE */
+    LIST_ENTRY open; /* in its reader's list; guarded by context->lock */
     struct smartcrd_handle *orphan;
     bool swept;                    /* seen by the removal under way; guarded by context->lock */
     struct nt_work cleanup, close; /* for when IRP_MJ_CLEANUP and IRP_MJ_CLOSE need a thread */
 
-    /* Everything below. Taken briefly, also at DISPATCH_LEVEL; reader->end_lock may be taken while it is held. */
+    /* Everything below. Taken briefly, also at DISPATCH_LEVEL; the reader's end_lock and queue_lock may be taken while it
+     * is held. */
     pthread_mutex_t lock;
     struct op **buckets; /* requests in flight or waiting to be reaped, by number */
     uint32_t bucket_count, op_count;

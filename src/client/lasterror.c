@@ -32,12 +32,13 @@ static void cell_bind(struct reader *reader, volatile ULONG *cell)
 {
     pthread_mutex_lock(&reader->end_lock);
     if (!reader->sealed && atomic_load_explicit(&reader->cell, memory_order_relaxed) != cell) {
-        /* Release: a query that reads the pointer finds the shadow's value moved. */
-        atomic_store_explicit(&reader->cell, cell, memory_order_release);
+        /* The value first: a query that finds the pointer there takes no lock, and must find the value moved. */
         if (atomic_load_explicit(&reader->journal.last, memory_order_relaxed) > 0)
-            cell_store(reader, (NTSTATUS)reader->known);
+            __atomic_store_n(cell, reader->known, __ATOMIC_RELAXED);
         else
-            reader->known = cell_read(reader);
+            reader->known = __atomic_load_n(cell, __ATOMIC_RELAXED);
+        /* Release: for that. */
+        atomic_store_explicit(&reader->cell, cell, memory_order_release);
     }
     pthread_mutex_unlock(&reader->end_lock);
 }
@@ -77,10 +78,21 @@ static void count(void *context, ULONG retransmissions, ULONG waiting_time_exten
     pthread_mutex_unlock(&watch->reader->end_lock);
 }
 
+static void identify(void *context, struct nt_identity *identity)
+{
+    struct watch *watch = context;
+
+    if (!watch->op)
+        return;
+    identity->id = watch->op->id;
+    identity->handle = watch->op->handle->number;
+}
+
 const struct nt_observer client_observer = {
     .records_last_error = records_last_error,
     .step = step,
     .count = count,
+    .identify = identify,
 };
 
 /* Whether the driver stored this operation's result by itself, as Microsoft's page asks: only one that it pended and

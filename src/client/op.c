@@ -30,25 +30,27 @@ static struct op *op_allocate(CCHAR stack_size, size_t capacity)
         op->irp->StackCount = stack_size;
         op->buffer = (uint8_t *)op + buffer_at;
         op->capacity = (uint32_t)capacity;
-        op->small = capacity != OP_INLINE;
     }
     return op;
 }
 
-/* Memory for one: the handle's spare one when it fits. Overlapped tracking requests stay for long and need little. */
-static struct op *op_memory(struct smartcrd_handle *handle, size_t need, bool little)
+/* Memory for one: the handle's spare one when it fits. Overlapped ones that stay for long, or are many, get no more than
+ * they need: a tracking request, and what comes while others are in flight. */
+static struct op *op_memory(struct smartcrd_handle *handle, size_t need, bool overlapped, bool tracking)
 {
     CCHAR stack_size = handle->reader->device->StackSize;
-    struct op *op;
+    bool others = atomic_load_explicit(&handle->refs, memory_order_relaxed) > 1; /* a guess will do */
+    struct op *op = NULL;
 
-    if (need > OP_INLINE || little)
-        return op_allocate(stack_size, need);
-    op = atomic_exchange_explicit(&handle->cache, NULL, memory_order_acquire);
+    if (need <= OP_INLINE && !(overlapped && tracking))
+        op = atomic_exchange_explicit(&handle->cache, NULL, memory_order_acquire);
     if (op && op->irp->StackCount < stack_size) {
         free(op);
         op = NULL;
     }
-    return op ? op : op_allocate(stack_size, OP_INLINE);
+    if (op)
+        return op;
+    return op_allocate(stack_size, need > OP_INLINE || (overlapped && (tracking || others)) ? need : OP_INLINE);
 }
 
 static uint32_t read_ulong(const uint8_t *bytes)
@@ -110,17 +112,17 @@ struct op *op_create(struct smartcrd_handle *handle, const struct call *call, ui
     size_t in_size = call->prefix_size + request->in_size;
     size_t need = in_size > request->out_size + call->skip ? in_size : request->out_size + call->skip;
     bool tracking = code_is_tracking(request->code);
-    struct op *op = op_memory(handle, need, overlapped && tracking);
+    struct op *op = op_memory(handle, need, overlapped, tracking);
 
     if (!op)
         return NULL;
     PIRP irp = op->irp;
     CCHAR stack_size = irp->StackCount;
+    uint32_t capacity = op->capacity;
     memset(op, 0, sizeof(*op));
     op->irp = irp;
     op->buffer = (uint8_t *)irp + ALIGNED(IoSizeOfIrp(stack_size));
-    op->small = need > OP_INLINE || (overlapped && tracking);
-    op->capacity = (uint32_t)(op->small ? need : OP_INLINE);
+    op->capacity = capacity;
 
     op->watch.reader = handle->reader;
     op->watch.op = op;
@@ -165,7 +167,7 @@ void op_unref(struct op *op)
     if (atomic_fetch_sub_explicit(&op->refs, 1, memory_order_acq_rel) != 1)
         return;
     wipe(op);
-    if (op->small ||
+    if (op->capacity != OP_INLINE ||
         !atomic_compare_exchange_strong_explicit(&handle->cache, &none, op, memory_order_release, memory_order_relaxed))
         free(op);
     handle_unref(handle, false);
@@ -196,16 +198,21 @@ static void signal_caller(struct op *op, uint32_t bit)
         park_wake(&op->signal, before & OP_SIGNAL_SIMULATED);
 }
 
-bool op_finish(struct op *op)
+/* What an end leaves to do: wake the one who waits for it. */
+struct news {
+    bool to_caller, to_reapers;
+};
+
+/* op_finish but for the waking. next, unless NULL: the driver has let go of it, and its turn goes on. */
+static bool end(struct op *op, struct news *news, struct op **next)
 {
     struct smartcrd_handle *handle = op->handle;
     uint32_t before = atomic_fetch_or(&op->word, OP_ENDED);
     uint32_t claim = before & OP_CLAIM;
     NTSTATUS status;
     size_t information = 0;
-    bool to_caller;
-    bool wake = false;
 
+    *news = (struct news){false, false};
     if (before & OP_ENDED)
         return false;
     if (claim != 0) {
@@ -220,23 +227,40 @@ bool op_finish(struct op *op)
 
     pthread_mutex_lock(&handle->lock);
     ending_record(op, claim, status, information);
+    /* After that, so that what ran first ends first; before anyone can see the end, so that the next request of who sees
+     * it does not find this one in its way, for that would cost a worker. */
+    if (next && !op->tracking)
+        *next = queue_next(op);
     op->status = status;
     op->information = information;
     op->finished = true;
-    to_caller = op->delivery == OP_DELIVER_CALLER;
-    if (!to_caller) {
+    news->to_caller = op->delivery == OP_DELIVER_CALLER;
+    if (!news->to_caller) {
         handle->pending--;
         done_add(handle, op);
         done_signal_fd(handle);
-        wake = handle_touch(handle);
+        news->to_reapers = handle_touch(handle);
     }
     pthread_mutex_unlock(&handle->lock);
-
-    if (to_caller)
-        signal_caller(op, OP_SIGNAL_ENDED);
-    if (wake)
-        park_wake(&handle->signal, handle->context->options.simulated_time);
     return true;
+}
+
+/* The operation is referenced by the runner, or by the caller who has not heard of its end. */
+static void tell(struct op *op, struct news news)
+{
+    if (news.to_caller)
+        signal_caller(op, OP_SIGNAL_ENDED);
+    if (news.to_reapers)
+        park_wake(&op->handle->signal, op->handle->context->options.simulated_time);
+}
+
+bool op_finish(struct op *op)
+{
+    struct news news;
+    bool ours = end(op, &news, NULL);
+
+    tell(op, news);
+    return ours;
 }
 
 void op_deliver(struct op *op, struct smartcrd_completion *completion)
@@ -272,8 +296,10 @@ static struct op *let_go(struct op *op)
 static NTSTATUS completed(PDEVICE_OBJECT device, PIRP irp, PVOID context)
 {
     struct op *op = context;
-    struct op *next;
+    struct news news = {false, false};
+    struct op *next = NULL;
     uint32_t before;
+    bool ours, last;
 
     (void)device;
     op->driver_status = irp->IoStatus.Status;
@@ -282,9 +308,16 @@ static NTSTATUS completed(PDEVICE_OBJECT device, PIRP irp, PVOID context)
     op->driver_information = irp->IoStatus.Information;
     op->pended = irp->PendingReturned;
     before = atomic_fetch_add(&op->word, OP_RETURNED - OP_RUNNING);
-    if ((before & OP_ENDED) || !op_finish(op))
+    /* The dispatch routine has returned: nobody else lets go. */
+    last = atomic_load_explicit(&op->outstanding, memory_order_acquire) == 1;
+    ours = !(before & OP_ENDED) && end(op, &news, last ? &next : NULL);
+    if (!ours)
         ending_late(op, op->driver_status);
-    next = let_go(op);
+    tell(op, news);
+    if (last && ours)
+        op_unref(op);
+    else
+        next = let_go(op);
     if (next)
         op_pass_on(next);
     return STATUS_MORE_PROCESSING_REQUIRED;

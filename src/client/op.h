@@ -91,14 +91,14 @@ struct op {
     uint64_t id;
     void *user;
     uint32_t code, minor, timeout_ms;
-    uint32_t in_size, out_size, capacity;
+    uint32_t in_size, out_size;
+    uint32_t capacity; /* of buffer; what has OP_INLINE is worth keeping */
     uint8_t *out;
     size_t skip;
     const void *holder;
     uint64_t submitted_ns;
     bool tracking;   /* IS_PRESENT, IS_ABSENT: does not wait for its turn */
     bool own_thread; /* a synchronous one that its caller's thread runs */
-    bool small;      /* capacity is not OP_INLINE: not worth keeping */
     uint8_t command[5], command_size;
     PIRP irp;
     uint8_t *buffer;

@@ -4,12 +4,9 @@
 
 #include "context.h"
 
-#include <errno.h>
-#include <linux/futex.h>
+#include "../nt/futex.h"
+
 #include <limits.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #define NS_PER_S 1000000000u
 
@@ -32,10 +29,7 @@ bool park_wait(struct smartcrd *context, _Atomic uint32_t *word, uint32_t seen, 
         at.tv_nsec = (long)(until % NS_PER_S);
         limit = &at;
     }
-    /* FUTEX_WAIT_BITSET takes an absolute time of the monotonic clock, which is the clock of nt_now. */
-    if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, seen, limit, NULL, FUTEX_BITSET_MATCH_ANY) == -1)
-        return errno != ETIMEDOUT;
-    return true;
+    return nt_futex_wait(word, seen, limit);
 }
 
 void park_wake(_Atomic uint32_t *word, bool simulated)
@@ -43,5 +37,5 @@ void park_wake(_Atomic uint32_t *word, bool simulated)
     if (simulated)
         nt_wake(word);
     else
-        (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+        nt_futex_wake(word, INT_MAX);
 }

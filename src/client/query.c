@@ -144,15 +144,13 @@ static ALWAYS_INLINE void send(const struct query_form *form, struct question qu
 static void __attribute__((noinline))
 ask_deep(const struct query_form *form, struct question question, struct query *query)
 {
-    PIRP irp = IoAllocateIrp(form->reader->device->StackSize, FALSE);
+    struct deep_irp room; /* and no memory that could be missing: a file is closed this way too */
+    PIRP irp = &room.irp;
+    CCHAR stack_size = form->reader->device->StackSize;
 
-    if (!irp) {
-        query->status = STATUS_INSUFFICIENT_RESOURCES;
-        return;
-    }
+    IoInitializeIrp(irp, IoSizeOfIrp(stack_size), stack_size);
     irp->RequestorMode = UserMode;
     send(form, question, query, irp, IoGetNextIrpStackLocation(irp));
-    IoFreeIrp(irp);
 }
 
 /*

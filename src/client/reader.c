@@ -115,6 +115,7 @@ static struct reader *reader_create(struct smartcrd *context, PDEVICE_OBJECT dev
     pthread_mutex_init(&reader->end_lock, NULL);
     driver_name_of(device, reader->driver_name, sizeof(reader->driver_name));
     InitializeListHead(&reader->panel_list);
+    InitializeListHead(&reader->handles);
     InsertTailList(&context->present, &reader->present);
     if (context->reader_count >= context->bucket_count)
         grow(context);
@@ -339,10 +340,14 @@ static void sweep(struct reader *reader)
 
     do {
         pthread_mutex_lock(&context->lock);
-        handle = reader->handles;
-        while (handle && handle->swept)
-            handle = handle->next;
+        /* Nobody enters the list any more, and those that were seen are at its end. */
+        handle = IsListEmpty(&reader->handles) ? NULL
+                                               : CONTAINING_RECORD(reader->handles.Flink, struct smartcrd_handle, open);
+        if (handle && handle->swept)
+            handle = NULL;
         if (handle) {
+            RemoveEntryList(&handle->open);
+            InsertTailList(&reader->handles, &handle->open);
             handle->swept = true;
             handle_ref(handle);
         }
@@ -404,7 +409,10 @@ static void take_away(struct reader *reader)
         before = nt_enter(context->host);
         nt_device_surprise(reader->device);
         nt_enter(before);
+        nt_device_settle(reader->device);
         reader_unpin(reader);
+    } else {
+        nt_device_settle(reader->device);
     }
     reader_unpin(reader);
     context_release(held);

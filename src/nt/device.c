@@ -4,6 +4,7 @@
  * driver's extension.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -83,6 +84,7 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize, 
     struct block *block;
     NTSTATUS status = STATUS_SUCCESS;
 
+    VERIFY_CALLED();
     *DeviceObject = NULL;
     if (DeviceName != NULL) {
         status = name_from_wide(DeviceName, text);
@@ -107,7 +109,11 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT DriverObject, ULONG DeviceExtensionSize, 
         .StackSize = 1,
         .Reserved = &block->device,
     };
-    block->device = (struct nt_device){.host = host, .driver = driver, .object = &block->object, .references = 1};
+    block->device = (struct nt_device){.host = host,
+                                       .driver = driver,
+                                       .object = &block->object,
+                                       .references = 1,
+                                       .extension_size = DeviceExtensionSize};
 
     pthread_mutex_lock(&host->names_lock);
     if (DeviceName != NULL) {
@@ -184,6 +190,7 @@ VOID IoDeleteDevice(PDEVICE_OBJECT DeviceObject)
     struct nt_device *device;
     struct nt_host *host;
 
+    VERIFY_CALLED();
     if (DeviceObject == NULL || DeviceObject->Type != IO_TYPE_DEVICE || DeviceObject->Reserved->deleted) {
         host_fail(__func__, "%p is no device object, or was deleted before", (void *)DeviceObject);
     }
@@ -237,6 +244,7 @@ PDEVICE_OBJECT IoAttachDeviceToDeviceStack(PDEVICE_OBJECT SourceDevice, PDEVICE_
     struct nt_host *host = TargetDevice->Reserved->host;
     PDEVICE_OBJECT top;
 
+    VERIFY_CALLED();
     pthread_mutex_lock(&host->names_lock);
     top = device_top(TargetDevice);
     if (TargetDevice->Reserved->deleted || top->StackSize == INT8_MAX || SourceDevice->Reserved->lower != NULL) {
@@ -254,6 +262,7 @@ VOID IoDetachDevice(PDEVICE_OBJECT TargetDevice)
 {
     struct nt_host *host = TargetDevice->Reserved->host;
 
+    VERIFY_CALLED();
     pthread_mutex_lock(&host->names_lock);
     if (TargetDevice->AttachedDevice == NULL) {
         host_fail(__func__, "nothing is attached to the device object at %p", (void *)TargetDevice);
@@ -268,6 +277,7 @@ PDEVICE_OBJECT IoGetAttachedDeviceReference(PDEVICE_OBJECT DeviceObject)
     struct nt_host *host = DeviceObject->Reserved->host;
     PDEVICE_OBJECT top;
 
+    VERIFY_CALLED();
     pthread_mutex_lock(&host->names_lock);
     top = device_top(DeviceObject);
     ObReferenceObject(top);

@@ -3,6 +3,7 @@
  * Drivers: loading them from a shared object or from the program itself, and unloading them.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -25,7 +26,8 @@ static NTSTATUS wide_name(PUNICODE_STRING wide, const char *prefix, const char *
 
     snprintf(text, sizeof(text), "%s%s", prefix, name);
     RtlInitAnsiString(&ansi, text);
-    return RtlAnsiStringToUnicodeString(wide, &ansi, TRUE);
+    /* There is one reason why it can fail, which it calls STATUS_NO_MEMORY. */
+    return NT_SUCCESS(RtlAnsiStringToUnicodeString(wide, &ansi, TRUE)) ? STATUS_SUCCESS : STATUS_INSUFFICIENT_RESOURCES;
 }
 
 struct nt_driver *driver_new(struct nt_host *host, const char *name)
@@ -60,6 +62,7 @@ void driver_free(struct nt_driver *driver)
     }
     RtlFreeUnicodeString(&driver->object.DriverName);
     RtlFreeUnicodeString(&driver->extension.ServiceKeyName);
+    verify_driver_gone(driver);
     if (driver->library != NULL) {
         dlclose(driver->library);
     }
@@ -111,6 +114,7 @@ static NTSTATUS call_entry(struct nt_driver *driver, PDRIVER_INITIALIZE entry)
 {
     UNICODE_STRING registry;
     struct nt_host *before;
+    struct verify_frame frame;
     NTSTATUS status = wide_name(&registry, "\\Registry\\Machine\\System\\CurrentControlSet\\Services\\", driver->name);
 
     if (!NT_SUCCESS(status)) {
@@ -118,7 +122,14 @@ static NTSTATUS call_entry(struct nt_driver *driver, PDRIVER_INITIALIZE entry)
     }
     driver->object.DriverInit = entry;
     before = nt_enter(driver->host);
+    if (driver->host->verify != NULL) {
+        verify_enter(&frame, driver, "DriverEntry", VERIFY_ADDRESS(entry), NULL);
+    }
     status = entry(&driver->object, &registry);
+    if (driver->host->verify != NULL) {
+        verify_leave(&frame);
+        verify_driver_hook(driver);
+    }
     if (!NT_SUCCESS(status)) {
         clock_flush(driver->host);
         driver_delete_devices(driver);
@@ -182,7 +193,10 @@ NTSTATUS nt_driver_load(struct nt_host *host, const char *name, PDRIVER_INITIALI
         driver_free(d);
         return status;
     }
-    if (entry == NULL) {
+    status = clock_prepare(host);
+    if (!NT_SUCCESS(status)) {
+        explain(error, error_size, "no thread for the clock of the driver %s", name);
+    } else if (entry == NULL) {
         status = open_library(d, path, &entry, error, error_size);
     }
     if (NT_SUCCESS(status)) {
@@ -227,6 +241,22 @@ static bool can_unload(struct nt_driver *driver)
     return can;
 }
 
+void driver_call_unload(struct nt_driver *driver)
+{
+    struct verify_frame frame;
+
+    if (driver->object.DriverUnload == NULL) {
+        return;
+    }
+    if (driver->verify != NULL) {
+        verify_enter(&frame, driver, "Unload routine", VERIFY_ADDRESS(driver->object.DriverUnload), NULL);
+    }
+    driver->object.DriverUnload(&driver->object);
+    if (driver->verify != NULL) {
+        verify_leave(&frame);
+    }
+}
+
 NTSTATUS nt_driver_unload(struct nt_driver *driver)
 {
     struct nt_host *host = driver->host;
@@ -236,9 +266,7 @@ NTSTATUS nt_driver_unload(struct nt_driver *driver)
         return STATUS_DEVICE_BUSY;
     }
     before = nt_enter(host);
-    if (driver->object.DriverUnload != NULL) {
-        driver->object.DriverUnload(&driver->object);
-    }
+    driver_call_unload(driver);
     clock_flush(host); /* none of its DPC routines is running or queued when its code goes */
     driver_delete_devices(driver);
     nt_enter(before);

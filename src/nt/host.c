@@ -3,6 +3,7 @@
  * A host's beginning and end, the calling thread's current host, and failing.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,9 +27,9 @@ NTSTATUS nt_host_create(struct nt_host **host)
     pthread_cond_init(&h->threads_ended, NULL);
     InitializeListHead(&h->devices);
     InitializeListHead(&h->dpcs);
-    h->work_last = &h->work_first;
+    work_init(h);
     h->root = driver_new(h, "root");
-    if (!names_init(h) || h->root == NULL || !nt_cond_init(&h->clock_wake) || !nt_cond_init(&h->work_wake)) {
+    if (!names_init(h) || h->root == NULL) {
         driver_free(h->root);
         names_free(h);
         free(h);
@@ -42,9 +43,7 @@ NTSTATUS nt_host_create(struct nt_host **host)
 static void unload_all(struct nt_host *host)
 {
     for (struct nt_driver *driver = host->drivers; driver != NULL; driver = driver->next) {
-        if (driver->object.DriverUnload != NULL) {
-            driver->object.DriverUnload(&driver->object);
-        }
+        driver_call_unload(driver);
     }
 }
 
@@ -71,12 +70,11 @@ void nt_host_destroy(struct nt_host *host)
     driver_delete_devices(host->root);
     driver_free(host->root);
     nt_enter(before == host ? NULL : before);
+    verify_print(host);
+    verify_free(host);
     names_free(host);
-    free(host->heap);
     pthread_cond_destroy(&host->threads_ended);
-    pthread_cond_destroy(&host->work_wake);
     pthread_cond_destroy(&host->clock_idle);
-    pthread_cond_destroy(&host->clock_wake);
     pthread_mutex_destroy(&host->threads_lock);
     pthread_mutex_destroy(&host->work_lock);
     pthread_mutex_destroy(&host->clock_lock);
@@ -100,6 +98,12 @@ VOID host_fail(const char *Function, const char *Format, ...)
     va_start(arguments, Format);
     vsnprintf(words, sizeof(words), Format, arguments);
     va_end(arguments);
+    if (host_cpu.Frame != NULL) {
+        struct nt_host *host = host_cpu.Frame->driver->host;
+
+        verify_report(VERIFY_CALL, "%s: %s", Function, words);
+        verify_print(host);
+    }
     fprintf(stderr, "smartcrd: %s: %s\n", Function, words);
     abort();
 }

@@ -3,6 +3,7 @@
  * Device interfaces: classes, named by GUIDs, that a driver says its physical device belongs to.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,6 +60,7 @@ NTSTATUS IoRegisterDeviceInterface(PDEVICE_OBJECT PhysicalDeviceObject, const GU
     struct name *name;
     NTSTATUS status;
 
+    VERIFY_CALLED();
     if (device->driver != host->root) {
         return STATUS_INVALID_DEVICE_REQUEST; /* not a physical device object */
     }
@@ -67,9 +69,8 @@ NTSTATUS IoRegisterDeviceInterface(PDEVICE_OBJECT PhysicalDeviceObject, const GU
         return status;
     }
     RtlInitAnsiString(&ansi, text);
-    status = RtlAnsiStringToUnicodeString(SymbolicLinkName, &ansi, TRUE);
-    if (!NT_SUCCESS(status)) {
-        return status;
+    if (!NT_SUCCESS(RtlAnsiStringToUnicodeString(SymbolicLinkName, &ansi, TRUE))) {
+        return STATUS_INSUFFICIENT_RESOURCES;
     }
     pthread_mutex_lock(&host->names_lock);
     if (name_find(host, text) == NULL) {
@@ -95,6 +96,7 @@ NTSTATUS IoSetDeviceInterfaceState(PUNICODE_STRING SymbolicLinkName, BOOLEAN Ena
     struct name *name;
     NTSTATUS status = name_from_wide(SymbolicLinkName, text);
 
+    VERIFY_CALLED();
     if (!NT_SUCCESS(status)) {
         return STATUS_INVALID_PARAMETER;
     }
@@ -115,5 +117,6 @@ NTSTATUS IoSetDeviceInterfaceState(PUNICODE_STRING SymbolicLinkName, BOOLEAN Ena
 
 VOID IoInvalidateDeviceState(PDEVICE_OBJECT PhysicalDeviceObject)
 {
+    VERIFY_CALLED();
     /* Nobody asks devices for their state here. */
 }

@@ -9,6 +9,7 @@
  *   work_lock -> threads_lock    work queue and its workers' count
  *   threads_lock -> (nothing)    the host's threads
  *   a parking bucket's lock -> a parker's lock (wait.c)
+ *   the verifier's (verify/verify.h) -> (nothing)   taken while any of the above may be held
  * No driver code is ever called with one of them held. nt_walk's visitor is called with names_lock held.
  */
 #ifndef SMARTCRD_NT_INTERNAL_H
@@ -48,7 +49,8 @@ struct nt_thread {
     struct parker parker;
     PKSTART_ROUTINE routine;
     PVOID context;
-    void *leave; /* the jmp_buf that PsTerminateSystemThread returns through; NULL on foreign threads */
+    struct nt_driver *watched; /* whose it is, when that driver is watched; else NULL */
+    void *leave;               /* the jmp_buf that PsTerminateSystemThread returns through; NULL on foreign threads */
 };
 
 struct nt_thread *nt_self(void);
@@ -99,6 +101,7 @@ struct nt_device {
     struct name *link;                          /* the symbolic link under which it is listed; NULL: none */
     struct name *interfaces;                    /* of a physical device */
     LONG references;                            /* atomic; the driver's own one is given back by IoDeleteDevice */
+    size_t extension_size;                      /* of the driver's extension */
     uint32_t number;                            /* unique among the driver's devices, never used again */
     struct nt_device **hidden_in, *hidden_next; /* the list of those that nt_device_add is making; NULL: it is over */
     bool deleted;
@@ -109,11 +112,12 @@ struct nt_driver {
     DRIVER_EXTENSION extension;
     struct nt_driver *next; /* in host->drivers, newest first; guarded by names_lock */
     struct nt_host *host;
-    void *library;        /* of dlopen; NULL: linked in */
-    bool hidden;          /* being loaded or unloaded: nobody finds its devices; guarded by names_lock */
-    uint32_t next_number; /* guarded by names_lock */
-    void *by_number;      /* tsearch's: its struct nt_device; guarded by names_lock */
-    LONG devices;         /* atomic; device objects that are not freed yet */
+    void *library;                /* of dlopen; NULL: linked in */
+    bool hidden;                  /* being loaded or unloaded: nobody finds its devices; guarded by names_lock */
+    uint32_t next_number;         /* guarded by names_lock */
+    void *by_number;              /* tsearch's: its struct nt_device; guarded by names_lock */
+    LONG devices;                 /* atomic; device objects that are not freed yet */
+    struct verify_driver *verify; /* NULL: it is not watched */
     char name[DRIVER_NAME_MAX];
 };
 
@@ -128,10 +132,9 @@ struct nt_host {
     LIST_ENTRY devices;
 
     pthread_mutex_t clock_lock; /* guards everything up to work_lock, and every KTIMER and KDPC of this host */
-    pthread_cond_t clock_wake;  /* the earliest due time changed, a DPC was queued, or the clock is to stop */
+    uint32_t clock_asleep;      /* atomic: 1 while the clock thread sleeps on it (futex.h) or is about to */
     pthread_cond_t clock_idle;  /* a DPC has returned, or a thread that was held has left */
-    PKTIMER *heap;              /* heap[1...heap_count], the earliest first */
-    size_t heap_count, heap_size;
+    PKTIMER first_timer;        /* the earliest of those that are set, and the top of their heap; or NULL */
     LIST_ENTRY dpcs;
     ULONGLONG timer_order, dpc_order;
     ULONGLONG dpc_running; /* the order number of the DPC that runs; 0: none does */
@@ -145,9 +148,12 @@ struct nt_host {
     uint64_t outside_since;  /* atomic: when in real time the last of `outside` came */
 
     pthread_mutex_t work_lock; /* guards everything up to threads_lock */
-    pthread_cond_t work_wake;
+    uint32_t work_calls;       /* atomic: one more with each time that workers are woken; they sleep on it (futex.h) */
     struct nt_work *work_first, **work_last;
     size_t work_waiting; /* items in the queue */
+    size_t work_items;   /* drivers' that are allocated: while there is one, a worker stays */
+    KTIMER work_retry;   /* set while work waits for a thread that was not to be had */
+    KDPC work_retry_dpc;
     size_t workers_idle;
     size_t workers;
     bool work_stop;
@@ -158,6 +164,7 @@ struct nt_host {
     size_t running;
 
     const struct host_ports *ports; /* atomic; NULL: there are none */
+    struct verify *verify;          /* constant once the host is in use; NULL: drivers are not watched */
 };
 
 /* The calling thread's host; ends the process, naming `function`, when there is none. */
@@ -204,6 +211,7 @@ void devices_show(struct nt_host *host, struct nt_device **list);
 /* driver.c */
 struct nt_driver *driver_new(struct nt_host *host, const char *name);
 void driver_free(struct nt_driver *driver);
+void driver_call_unload(struct nt_driver *driver);
 
 /* interface.c: does one of the physical device's enabled interfaces belong to the class of smart card readers? With
  * names_lock held. */
@@ -230,6 +238,8 @@ LONG wait_signal(DISPATCHER_HEADER *header);
  * false: there is none, or another thread runs a DPC. */
 bool clock_run_due(struct nt_host *host);
 void clock_add(struct nt_host *host, PKTIMER timer);
+/* Without the lock: from here on timers and DPCs find a clock. */
+NTSTATUS clock_prepare(struct nt_host *host);
 void clock_remove(struct nt_host *host, PKTIMER timer);
 
 /* ---- simulated time (simulate.c) --------------------------------------------------------------------------------- */
@@ -286,6 +296,7 @@ void simulate_stall(struct nt_host *host, uint64_t nanoseconds);
 
 /* timer.c, work.c: tell the clock and the workers to stop. */
 void clock_stop(struct nt_host *host);
+void work_init(struct nt_host *host);
 void work_stop(struct nt_host *host);
 /* Wait until the DPCs that are queued now have run. */
 void clock_flush(struct nt_host *host);

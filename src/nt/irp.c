@@ -3,6 +3,7 @@
  * Requests: their way down the stack, up again through the completion routines, and cancelling them.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@ PIRP IoAllocateIrp(CCHAR StackSize, BOOLEAN ChargeQuota)
 {
     PIRP irp = malloc(IoSizeOfIrp(StackSize));
 
+    VERIFY_CALLED();
     if (irp != NULL) {
         IoInitializeIrp(irp, IoSizeOfIrp(StackSize), StackSize);
     }
@@ -41,8 +43,10 @@ VOID IoReuseIrp(PIRP Irp, NTSTATUS Status)
 
 VOID IoFreeIrp(PIRP Irp)
 {
+    VERIFY_CALLED();
     if (Irp->Type != IO_TYPE_IRP) {
-        host_fail(__func__, "%p is no request, or was freed before", (void *)Irp);
+        VERIFY_BROKEN(VERIFY_CALL, "%p is no request, or not the driver's, or was freed before", (void *)Irp);
+        return;
     }
     Irp->Type = 0;
     free(Irp);
@@ -71,10 +75,19 @@ static inline bool wants(UCHAR control, PIRP irp)
            ((control & SL_INVOKE_ON_CANCEL) != 0 && irp->Cancel);
 }
 
-static inline void check_completion(PIRP irp)
+/* A request that is none any more, or a watched one. false: it must not go up. */
+static bool __attribute__((noinline)) complete_oddly(PIRP irp)
+{
+    if (irp->Type != IO_TYPE_WATCHED_IRP) {
+        host_fail("IoCompleteRequest", "the request at %p was completed before", (void *)irp);
+    }
+    return verify_completing(irp);
+}
+
+static inline bool check_completion(PIRP irp)
 {
     if (irp->Type != IO_TYPE_IRP || irp->CurrentLocation > irp->StackCount) {
-        host_fail("IoCompleteRequest", "the request at %p was completed before", (void *)irp);
+        return complete_oddly(irp);
     }
     if (__atomic_load_n(&irp->CancelRoutine, __ATOMIC_RELAXED) != NULL) {
         host_fail("IoCompleteRequest", "the request at %p still has a cancel routine", (void *)irp);
@@ -82,6 +95,7 @@ static inline void check_completion(PIRP irp)
     if (irp->IoStatus.Status == STATUS_PENDING) {
         host_fail("IoCompleteRequest", "the request at %p is completed with STATUS_PENDING", (void *)irp);
     }
+    return true;
 }
 
 /* Up by one location. true: the request is the routine's owner's again, or gone. */
@@ -117,24 +131,43 @@ static void __attribute__((noinline)) climb_on(PIRP irp)
               (void *)irp);
 }
 
+/* Where the verifier watches, it reports that itself. */
+static void __attribute__((noinline)) complete_too_high(void)
+{
+    if (host_cpu.Frame == NULL) {
+        host_fail("IoCompleteRequest", "called at IRQL %d", host_cpu.Irql);
+    }
+}
+
 VOID IoCompleteRequest(PIRP Irp, CCHAR PriorityBoost)
 {
     if (host_cpu.Irql > DISPATCH_LEVEL) {
-        host_fail(__func__, "called at IRQL %d", host_cpu.Irql);
+        complete_too_high();
     }
-    check_completion(Irp);
-    if (!climb(Irp)) { /* mostly the only location that is in use */
+    if (check_completion(Irp) && !climb(Irp)) { /* mostly the only location that is in use */
         climb_on(Irp);
     }
 }
 
+const void *cancel_lock_address(void)
+{
+    return &cancel_lock;
+}
+
+bool cancel_lock_is_mine(void)
+{
+    return __atomic_load_n(&cancel_lock, __ATOMIC_RELAXED) == (KSPIN_LOCK)&host_cpu;
+}
+
 VOID IoAcquireCancelSpinLock(PKIRQL Irql)
 {
+    VERIFY_CALLED();
     KeAcquireSpinLock(&cancel_lock, Irql);
 }
 
 VOID IoReleaseCancelSpinLock(KIRQL Irql)
 {
+    VERIFY_CALLED();
     KeReleaseSpinLock(&cancel_lock, Irql);
 }
 
@@ -143,6 +176,7 @@ BOOLEAN IoCancelIrp(PIRP Irp)
     PDRIVER_CANCEL routine;
     KIRQL irql;
 
+    VERIFY_CALLED();
     IoAcquireCancelSpinLock(&irql);
     /* Cancel before the exchange, both sequentially consistent: a driver that sets its routine and then looks at Cancel
      * either sees it or has its routine called. */
@@ -153,6 +187,11 @@ BOOLEAN IoCancelIrp(PIRP Irp)
         return FALSE;
     }
     Irp->CancelIrql = irql;
+    if (Irp->Type == IO_TYPE_WATCHED_IRP) {
+        verify_lock_given(&cancel_lock); /* from here on the routine's to give back */
+        verify_cancel_routine(Irp, routine, irql);
+        return TRUE;
+    }
     routine(IoGetCurrentIrpStackLocation(Irp)->DeviceObject, Irp);
     if (host_cpu.Irql != irql) {
         host_fail(__func__, "a cancel routine returned at IRQL %d instead of %d: did it release the cancel spin lock?",

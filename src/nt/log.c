@@ -4,6 +4,7 @@
  * error.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -239,6 +240,7 @@ PVOID IoAllocateErrorLogEntry(PVOID IoObject, UCHAR EntrySize)
     const DEVICE_OBJECT *device = IoObject;
     struct entry *entry;
 
+    VERIFY_CALLED();
     if (IoObject == NULL || EntrySize < offsetof(IO_ERROR_LOG_PACKET, DumpData) || EntrySize > ERROR_LOG_MAXIMUM_SIZE) {
         return NULL;
     }
@@ -273,6 +275,7 @@ VOID IoWriteErrorLogEntry(PVOID ElEntry)
     struct entry *entry = CONTAINING_RECORD(ElEntry, struct entry, packet);
     struct line line = {0};
 
+    VERIFY_CALLED();
     put_insertion(&line, entry);
     fprintf(stderr, "smartcrd: driver %s logs error 0x%08X, final status 0x%08X%.*s\n", entry->driver->Reserved->name,
             (unsigned)entry->packet.ErrorCode, (unsigned)entry->packet.FinalStatus, (int)line.length, line.text);
@@ -281,5 +284,6 @@ VOID IoWriteErrorLogEntry(PVOID ElEntry)
 
 VOID IoFreeErrorLogEntry(PVOID ElEntry)
 {
+    VERIFY_CALLED();
     free(CONTAINING_RECORD(ElEntry, struct entry, packet));
 }

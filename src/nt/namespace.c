@@ -3,6 +3,7 @@
  * The names of device objects, symbolic links and interfaces: a hash table per host.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,7 @@ NTSTATUS IoCreateSymbolicLink(PUNICODE_STRING SymbolicLinkName, PUNICODE_STRING 
     PDEVICE_OBJECT device;
     NTSTATUS status = name_from_wide(SymbolicLinkName, text);
 
+    VERIFY_CALLED();
     if (NT_SUCCESS(status)) {
         status = name_from_wide(DeviceName, target);
     }
@@ -310,6 +312,7 @@ NTSTATUS IoCreateSymbolicLink(PUNICODE_STRING SymbolicLinkName, PUNICODE_STRING 
 
 NTSTATUS IoCreateUnprotectedSymbolicLink(PUNICODE_STRING SymbolicLinkName, PUNICODE_STRING DeviceName)
 {
+    VERIFY_CALLED();
     return IoCreateSymbolicLink(SymbolicLinkName, DeviceName);
 }
 
@@ -320,6 +323,7 @@ NTSTATUS IoDeleteSymbolicLink(PUNICODE_STRING SymbolicLinkName)
     struct name *name;
     NTSTATUS status = name_from_wide(SymbolicLinkName, text);
 
+    VERIFY_CALLED();
     if (!NT_SUCCESS(status)) {
         return status;
     }

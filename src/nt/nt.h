@@ -84,6 +84,13 @@ NTSTATUS nt_device_add(struct nt_driver *driver, PDEVICE_OBJECT *top);
  * nt_device_add only; a device that DriverEntry made gets nothing. */
 void nt_device_surprise(PDEVICE_OBJECT top);
 
+/*
+ * Between the two, for a host whose drivers are watched: when the drivers of the stack still have requests, which have
+ * all been cancelled, wait for them a while. What they keep is reported and ended on their behalf, so that no removal
+ * hangs. PASSIVE_LEVEL, no lock held.
+ */
+void nt_device_settle(PDEVICE_OBJECT top);
+
 /* Second half, once no IRP and no file of ours is left on it: IRP_MN_REMOVE_DEVICE; the stack is gone afterwards. */
 void nt_device_remove(PDEVICE_OBJECT top);
 
@@ -115,15 +122,27 @@ struct nt_work {
 };
 NTSTATUS nt_work_queue(struct nt_host *host, struct nt_work *item);
 
+/* Room for a request through the deepest stack of devices that there can be (CCHAR): for what must not fail for lack of
+ * memory. To be initialised with the stack's own depth. */
+struct deep_irp {
+    IRP irp;
+    IO_STACK_LOCATION locations[INT8_MAX];
+};
+
 /*
  * A client's view of one request in flight. The client puts a pointer to its own constant table and a context into
  * the request (nt_observe) before it sends it down; host.h's functions, called by the library and by drivers, land
  * there. Cleared (NULL) by IoInitializeIrp.
  */
+struct nt_identity {
+    uint64_t id;     /* 0: none */
+    uint32_t handle; /* its number */
+};
 struct nt_observer {
     BOOLEAN (*records_last_error)(void *context, volatile ULONG *cell);
     void (*step)(void *context, enum host_layer layer, const char *words);
     void (*count)(void *context, ULONG retransmissions, ULONG waiting_time_extensions);
+    void (*identify)(void *context, struct nt_identity *identity);
 };
 static inline void nt_observe(PIRP request, const struct nt_observer *observer, void *context)
 {
@@ -136,6 +155,48 @@ static inline void nt_observe(PIRP request, const struct nt_observer *observer, 
  * #ifdef DO_NEVER_BLOCKS, so that its overlapped requests need no thread of the host. Defined in wdm.h:
  *   #define DO_NEVER_BLOCKS 0x80000000
  */
+
+/* ---- the verifier (verify/) ---------------------------------------------------------------------------------------- */
+
+struct nt_rule {
+    const char *name;
+    const char *text;
+    const char *advice;
+};
+
+/* smartcrd_violation, but for the request's identity. */
+struct nt_violation {
+    uint64_t number;
+    const struct nt_rule *rule;
+    uint32_t times;
+    uint32_t code;
+    struct nt_identity identity;
+    char driver[32];
+    char function[96];
+    char request[64];
+    char what[192];
+};
+
+/*
+ * Watch the drivers of a new host, in which nothing has happened yet, from here on.
+ *
+ * code_name  names control codes for reports; may return NULL
+ *
+ * false: no memory. nt_host_destroy prints the violations that nobody took to standard error.
+ */
+bool nt_host_verify(struct nt_host *host, const char *(*code_name)(uint32_t code));
+
+/* Take the oldest violation that was not taken yet. false: there is none, or the host does not watch. */
+bool nt_next_violation(struct nt_host *host, struct nt_violation *violation);
+
+/* Rules, 0 and up; NULL: no more. */
+const struct nt_rule *nt_rule(size_t index);
+
+/* One line without a newline. Returns what snprintf would. */
+size_t nt_violation_text(const struct nt_violation *violation, char *text, size_t size);
+
+/* The name of the function that contains the address, static ones too; object+offset when it has none. */
+VOID nt_function_name(const void *address, char *text, size_t size);
 
 /* ---- time -------------------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
  * agrees to everything.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 struct sent {
     KEVENT done;
@@ -17,16 +18,14 @@ static NTSTATUS sent_done(PDEVICE_OBJECT device, PIRP irp, PVOID context)
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
-/* Send a Plug and Play request down a stack and wait for its end. */
+/* Send a Plug and Play request down a stack and wait for its end. Needs no memory: a device can always be removed. */
 static NTSTATUS send(PDEVICE_OBJECT top, UCHAR minor, NTSTATUS initial)
 {
-    PIRP irp = IoAllocateIrp(top->StackSize, FALSE);
+    struct deep_irp room;
+    PIRP irp = &room.irp;
     struct sent sent;
-    NTSTATUS status;
 
-    if (irp == NULL) {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
+    IoInitializeIrp(irp, IoSizeOfIrp(top->StackSize), top->StackSize);
     KeInitializeEvent(&sent.done, NotificationEvent, FALSE);
     irp->IoStatus.Status = initial;
     IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_PNP;
@@ -34,9 +33,7 @@ static NTSTATUS send(PDEVICE_OBJECT top, UCHAR minor, NTSTATUS initial)
     IoSetCompletionRoutine(irp, sent_done, &sent, TRUE, TRUE, TRUE);
     IoCallDriver(top, irp);
     KeWaitForSingleObject(&sent.done, Executive, KernelMode, FALSE, NULL);
-    status = irp->IoStatus.Status;
-    IoFreeIrp(irp);
-    return status;
+    return irp->IoStatus.Status;
 }
 
 /* ---- the root bus ------------------------------------------------------------------------------------------------ */
@@ -117,6 +114,7 @@ NTSTATUS nt_device_add(struct nt_driver *driver, PDEVICE_OBJECT *top)
     struct nt_host *host = driver->host;
     struct nt_host *before;
     struct nt_device *hidden;
+    struct verify_frame frame;
     PDEVICE_OBJECT physical;
     NTSTATUS status;
 
@@ -131,7 +129,14 @@ NTSTATUS nt_device_add(struct nt_driver *driver, PDEVICE_OBJECT *top)
         goto out;
     }
     physical->Flags &= ~(ULONG)DO_DEVICE_INITIALIZING;
+    if (driver->verify != NULL) {
+        verify_enter(&frame, driver, "AddDevice routine", VERIFY_ADDRESS(driver->extension.AddDevice), NULL);
+    }
     status = driver->extension.AddDevice(&driver->object, physical);
+    if (driver->verify != NULL) {
+        verify_leave(&frame);
+        verify_driver_hook(driver);
+    }
     if (NT_SUCCESS(status) && top_of(physical) == physical) {
         status = STATUS_NO_SUCH_DEVICE; /* the driver did not want it, and said so by attaching nothing */
     }

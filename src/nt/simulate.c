@@ -55,7 +55,7 @@ void simulate_busy(struct nt_host *host)
 
 static bool anything_to_come(const struct nt_host *host)
 {
-    return !IsListEmpty(&host->dpcs) || host->heap_count > 0;
+    return !IsListEmpty(&host->dpcs) || host->first_timer != NULL;
 }
 
 void simulate_rouse(struct nt_host *host)
@@ -280,7 +280,7 @@ static uint64_t real_limit(struct nt_host *host, struct pace *pace, uint64_t nex
 /* Move the clock to the next timer. false: it cannot go on yet; *limit says when, in real time, it can all the same. */
 static bool move(struct nt_host *host, struct pace *pace, uint64_t *limit)
 {
-    uint64_t next = host->heap_count > 0 ? host->heap[1]->DueTime : CLOCK_NEVER;
+    uint64_t next = host->first_timer != NULL ? host->first_timer->DueTime : CLOCK_NEVER;
     bool others = __atomic_load_n(&host->busy, __ATOMIC_SEQ_CST) > 1;
 
     *limit = CLOCK_NEVER;
@@ -360,7 +360,7 @@ static void nap_add(struct nt_host *host, struct nap *nap, struct parker *parker
 
 static void nap_remove(struct nt_host *host, struct nap *nap)
 {
-    if (nap->timer.HeapIndex != 0) {
+    if (nap->timer.Set) {
         clock_remove(host, &nap->timer);
     }
 }
@@ -464,8 +464,8 @@ static bool move_once(struct nt_host *host, struct parker *parker, uint64_t limi
     start = host->now;
     sleepers_add(host, parker);
     nap_add(host, &nap, parker, limit_ns == UINT64_MAX ? CLOCK_NEVER : later(start, limit_ns - limit_ns % 100));
-    while (!ran && host->now == start && nap.timer.DueTime > start && host->heap_count > 0 &&
-           host->heap[1]->DueTime < CLOCK_NEVER) {
+    while (!ran && host->now == start && nap.timer.DueTime > start && host->first_timer != NULL &&
+           host->first_timer->DueTime < CLOCK_NEVER) {
         ran = clock_run_due(host);
         if (!ran && !move(host, &pace, &limit)) {
             lie_down(host, parker, limit);

@@ -3,6 +3,7 @@
  * The run-time library's strings and memory. Conversions are Latin-1: what does not fit becomes '?'.
  */
 #include "internal.h"
+#include "verify/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -120,6 +121,7 @@ LONG RtlCompareUnicodeString(PCUNICODE_STRING A, PCUNICODE_STRING B, BOOLEAN Cas
 {
     size_t a_length = A->Length / sizeof(WCHAR), b_length = B->Length / sizeof(WCHAR);
 
+    VERIFY_CALLED();
     for (size_t i = 0; i < a_length && i < b_length; i++) {
         WCHAR a = CaseInSensitive ? RtlUpcaseUnicodeChar(A->Buffer[i]) : A->Buffer[i];
         WCHAR b = CaseInSensitive ? RtlUpcaseUnicodeChar(B->Buffer[i]) : B->Buffer[i];
@@ -133,6 +135,7 @@ LONG RtlCompareUnicodeString(PCUNICODE_STRING A, PCUNICODE_STRING B, BOOLEAN Cas
 
 BOOLEAN RtlEqualUnicodeString(PCUNICODE_STRING A, PCUNICODE_STRING B, BOOLEAN CaseInSensitive)
 {
+    VERIFY_CALLED();
     return A->Length == B->Length && RtlCompareUnicodeString(A, B, CaseInSensitive) == 0;
 }
 
@@ -161,6 +164,7 @@ NTSTATUS RtlUnicodeStringToAnsiString(PANSI_STRING DestinationString, PCUNICODE_
     void *buffer = DestinationString->Buffer;
     NTSTATUS status = make_room(&buffer, &DestinationString->MaximumLength, length, 1, AllocateDestinationString);
 
+    VERIFY_CALLED();
     if (!NT_SUCCESS(status)) {
         return status;
     }
@@ -183,6 +187,7 @@ NTSTATUS RtlAnsiStringToUnicodeString(PUNICODE_STRING DestinationString, PCANSI_
     NTSTATUS status =
         make_room(&buffer, &DestinationString->MaximumLength, length, sizeof(WCHAR), AllocateDestinationString);
 
+    VERIFY_CALLED();
     if (!NT_SUCCESS(status)) {
         return status;
     }
@@ -202,6 +207,7 @@ static bool valid_base(ULONG base)
 
 NTSTATUS RtlIntegerToUnicodeString(ULONG Value, ULONG Base, PUNICODE_STRING String)
 {
+    VERIFY_CALLED();
     WCHAR digits[33];
     size_t first = ARRAYSIZE(digits);
 
@@ -232,6 +238,7 @@ NTSTATUS RtlUnicodeStringToInteger(PCUNICODE_STRING String, ULONG Base, PULONG V
     bool negative = false;
     ULONG value = 0;
 
+    VERIFY_CALLED();
     while (i < length && String->Buffer[i] <= L' ') {
         i++;
     }
@@ -267,6 +274,7 @@ VOID RtlFreeUnicodeString(PUNICODE_STRING UnicodeString)
 {
     void *buffer = UnicodeString->Buffer;
 
+    VERIFY_CALLED();
     free_string(&buffer, &UnicodeString->Length, &UnicodeString->MaximumLength);
     UnicodeString->Buffer = NULL;
 }
@@ -275,6 +283,7 @@ VOID RtlFreeAnsiString(PANSI_STRING AnsiString)
 {
     void *buffer = AnsiString->Buffer;
 
+    VERIFY_CALLED();
     free_string(&buffer, &AnsiString->Length, &AnsiString->MaximumLength);
     AnsiString->Buffer = NULL;
 }

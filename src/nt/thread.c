@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 #include "wait.h"
+#include "verify/verify.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -59,6 +60,8 @@ static void *os_thread_main(void *argument)
 
 NTSTATUS os_thread_start(struct nt_host *host, void (*routine)(void *argument), void *argument)
 {
+    /* A fault is this thread's own: were it blocked, the application's handler would not be asked. */
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT};
     struct os_thread *thread = calloc(1, sizeof(*thread));
     pthread_attr_t attributes;
     sigset_t all, before;
@@ -78,6 +81,9 @@ NTSTATUS os_thread_start(struct nt_host *host, void (*routine)(void *argument), 
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_SIZE);
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        sigdelset(&all, faults[i]);
+    }
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the application's */
     error = pthread_create(&id, &attributes, os_thread_main, thread);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -146,10 +152,17 @@ static void thread_release(struct nt_thread *thread)
 static void run_routine(struct nt_thread *thread)
 {
     jmp_buf leave;
+    struct verify_frame frame;
 
+    if (thread->watched != NULL) {
+        verify_enter(&frame, thread->watched, "thread", VERIFY_ADDRESS(thread->routine), NULL);
+    }
     thread->leave = &leave;
     if (setjmp(leave) == 0) {
         thread->routine(thread->context);
+    }
+    if (thread->watched != NULL) {
+        verify_leave(&frame);
     }
 }
 
@@ -179,6 +192,7 @@ NTSTATUS PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess, POBJECT
     struct nt_thread *thread = calloc(1, sizeof(*thread));
     NTSTATUS status;
 
+    VERIFY_CALLED();
     if (thread == NULL) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
@@ -186,6 +200,7 @@ NTSTATUS PsCreateSystemThread(PHANDLE ThreadHandle, ULONG DesiredAccess, POBJECT
     thread->references = 2; /* the handle's and the running thread's */
     thread->routine = StartRoutine;
     thread->context = StartContext;
+    thread->watched = verify_driver_here();
     if (host->simulated) {
         simulate_outside(host);
     }
@@ -209,6 +224,7 @@ NTSTATUS PsTerminateSystemThread(NTSTATUS ExitStatus)
 {
     struct nt_thread *thread = KeGetCurrentThread();
 
+    VERIFY_CALLED();
     if (thread->leave == NULL) {
         return STATUS_INVALID_PARAMETER;
     }
@@ -229,6 +245,7 @@ static struct nt_thread *thread_of(PVOID object, const char *function)
 
 NTSTATUS ZwClose(HANDLE Handle)
 {
+    VERIFY_CALLED();
     thread_release(thread_of(Handle, __func__));
     return STATUS_SUCCESS;
 }
@@ -238,6 +255,7 @@ NTSTATUS ObReferenceObjectByHandle(HANDLE Handle, ACCESS_MASK DesiredAccess, POB
 {
     struct nt_thread *thread = thread_of(Handle, __func__);
 
+    VERIFY_CALLED();
     InterlockedIncrement(&thread->references);
     *Object = thread;
     return STATUS_SUCCESS;
@@ -259,6 +277,7 @@ VOID ObReferenceObject(PVOID Object)
 
 VOID ObDereferenceObject(PVOID Object)
 {
+    VERIFY_CALLED();
     if (is_device(Object)) {
         device_release(Object);
     } else {

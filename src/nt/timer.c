@@ -1,79 +1,105 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers and DPCs: one clock thread per host, started with the first timer or DPC. It sleeps until the earliest timer
+ * Timers and DPCs: one clock thread per host, started before its first driver is loaded. It sleeps until the earliest timer
  * is due, signals it, and runs the queued DPCs one after another at DISPATCH_LEVEL. In simulated time there is no such
  * thread, and whoever waits does that (simulate.c).
  */
+#include "futex.h"
 #include "internal.h"
 #include "wait.h"
+#include "verify/verify.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MILLISECOND 1000000U
 #define DPC_TYPE    0x13
 
-/* ---- the heap of timers: earliest first, equal ones in the order in which they were set ---------------------------- */
+/* ---- the timers that are set, equal ones in the order in which they were set ---------------------------------------- */
 
+/*
+ * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan: "The pairing heap: a new form of self-adjusting heap", 1986): a
+ * tree in which no timer is due before its parent. Its links are in the timers, so setting one needs no memory and
+ * cannot fail. Adding takes one comparison, removing a number that grows with the logarithm of the number of timers.
+ */
 static bool earlier(const KTIMER *a, const KTIMER *b)
 {
     return a->DueTime != b->DueTime ? a->DueTime < b->DueTime : a->Order < b->Order;
 }
 
-static void heap_put(struct nt_host *host, size_t index, PKTIMER timer)
+/* Of two trees one; either can be NULL. */
+static PKTIMER meld(PKTIMER a, PKTIMER b)
 {
-    host->heap[index] = timer;
-    timer->HeapIndex = (ULONG)index;
+    PKTIMER top = b == NULL || (a != NULL && earlier(a, b)) ? a : b;
+    PKTIMER under = top == a ? b : a;
+
+    if (under != NULL) {
+        under->Previous = top;
+        under->Next = top->Child;
+        if (under->Next != NULL) {
+            under->Next->Previous = under;
+        }
+        top->Child = under;
+    }
+    return top;
 }
 
-/* Move the timer at index to where it belongs. */
-static void heap_settle(struct nt_host *host, size_t index)
+/* Of a list of trees one: in pairs from the left, then those pairs from the right. */
+static PKTIMER meld_all(PKTIMER first)
 {
-    PKTIMER timer = host->heap[index];
+    PKTIMER pairs = NULL, top = NULL;
 
-    while (index > 1 && earlier(timer, host->heap[index / 2])) {
-        heap_put(host, index, host->heap[index / 2]);
-        index /= 2;
+    while (first != NULL) {
+        PKTIMER a = first;
+        PKTIMER b = a->Next;
+
+        first = b != NULL ? b->Next : NULL;
+        a = meld(a, b);
+        a->Next = pairs;
+        pairs = a;
     }
-    for (size_t child; (child = index * 2) <= host->heap_count; index = child) {
-        if (child < host->heap_count && earlier(host->heap[child + 1], host->heap[child])) {
-            child++;
-        }
-        if (!earlier(host->heap[child], timer)) {
-            break;
-        }
-        heap_put(host, index, host->heap[child]);
+    while (pairs != NULL) {
+        PKTIMER next = pairs->Next;
+
+        top = meld(top, pairs);
+        pairs = next;
     }
-    heap_put(host, index, timer);
+    if (top != NULL) {
+        top->Next = NULL;
+        top->Previous = NULL;
+    }
+    return top;
 }
 
 void clock_add(struct nt_host *host, PKTIMER timer)
 {
-    if (host->heap_count + 1 >= host->heap_size) {
-        size_t size = host->heap_size == 0 ? 64 : host->heap_size * 2;
-        PKTIMER *heap = realloc(host->heap, size * sizeof(*heap));
-
-        if (heap == NULL) {
-            host_fail("KeSetTimer", "no memory for %zu timers", size);
-        }
-        host->heap = heap;
-        host->heap_size = size;
-    }
     timer->Order = ++host->timer_order;
-    heap_put(host, ++host->heap_count, timer);
-    heap_settle(host, host->heap_count);
+    timer->Child = NULL;
+    timer->Next = NULL;
+    timer->Previous = NULL;
+    timer->Set = TRUE;
+    host->first_timer = meld(host->first_timer, timer);
 }
 
 void clock_remove(struct nt_host *host, PKTIMER timer)
 {
-    size_t index = timer->HeapIndex;
-    PKTIMER last = host->heap[host->heap_count--];
+    PKTIMER children = meld_all(timer->Child);
 
-    timer->HeapIndex = 0;
-    if (last != timer) {
-        heap_put(host, index, last);
-        heap_settle(host, index);
+    timer->Set = FALSE;
+    if (timer == host->first_timer) {
+        host->first_timer = children;
+        return;
     }
+    /* Previous is its left neighbour, or the parent of the leftmost. */
+    if (timer->Previous->Child == timer) {
+        timer->Previous->Child = timer->Next;
+    } else {
+        timer->Previous->Next = timer->Next;
+    }
+    if (timer->Next != NULL) {
+        timer->Next->Previous = timer->Previous;
+    }
+    host->first_timer = meld(host->first_timer, children);
 }
 
 /* ---- the clock thread; everything below runs with clock_lock held unless it says otherwise ------------------------- */
@@ -126,14 +152,22 @@ static void run_dpc(struct nt_host *host)
     PVOID context = dpc->DeferredContext;
     PVOID argument1 = dpc->SystemArgument1;
     PVOID argument2 = dpc->SystemArgument2;
+    struct nt_driver *watched = dpc->Watched;
     struct nt_host *before = nt_enter(host);
+    struct verify_frame frame;
     KIRQL irql = host_cpu.Irql;
 
     dpc->Queued = FALSE;
     host->dpc_running = dpc->Order;
     pthread_mutex_unlock(&host->clock_lock);
     host_cpu.Irql = DISPATCH_LEVEL;
+    if (watched != NULL) {
+        verify_enter(&frame, watched, "DPC routine", VERIFY_ADDRESS(routine), NULL);
+    }
     routine(dpc, context, argument1, argument2);
+    if (watched != NULL) {
+        verify_leave(&frame);
+    }
     if (host_cpu.Irql != DISPATCH_LEVEL) {
         host_fail("KeInitializeDpc", "a DPC routine returned at IRQL %d", host_cpu.Irql);
     }
@@ -154,11 +188,37 @@ bool clock_run_due(struct nt_host *host)
         simulate_rouse(host); /* somebody may have lain down because it ran */
         return true;
     }
-    if (host->heap_count > 0 && host->heap[1]->DueTime <= nt_time(host)) {
-        expire(host, host->heap[1]);
+    if (host->first_timer != NULL && host->first_timer->DueTime <= nt_time(host)) {
+        expire(host, host->first_timer);
         return true;
     }
     return false;
+}
+
+/* Until something comes or the first timer is due. */
+static void clock_sleep(struct nt_host *host)
+{
+    bool timed = host->first_timer != NULL;
+    struct timespec until = nt_timespec(timed ? host->first_timer->DueTime : 0);
+
+    /* Relaxed, here and below: the lock orders it; what the kernel compares only says whether it is too late to sleep. */
+    __atomic_store_n(&host->clock_asleep, 1, __ATOMIC_RELAXED);
+    pthread_mutex_unlock(&host->clock_lock);
+    nt_futex_wait(&host->clock_asleep, 1, timed ? &until : NULL);
+    pthread_mutex_lock(&host->clock_lock);
+    __atomic_store_n(&host->clock_asleep, 0, __ATOMIC_RELAXED);
+}
+
+/* The clock has to look again: a DPC was queued, the earliest due time changed, it is to stop. true: the caller wakes it
+ * (nt_futex_wake) after the lock is released, on which it would only stop again. */
+static bool clock_rouse(struct nt_host *host)
+{
+    bool asleep = __atomic_load_n(&host->clock_asleep, __ATOMIC_RELAXED) != 0;
+
+    if (asleep) {
+        __atomic_store_n(&host->clock_asleep, 0, __ATOMIC_RELAXED);
+    }
+    return asleep;
 }
 
 static void clock_main(void *argument)
@@ -170,37 +230,64 @@ static void clock_main(void *argument)
         if (clock_run_due(host)) {
             continue;
         }
-        if (host->heap_count == 0) {
-            pthread_cond_wait(&host->clock_wake, &host->clock_lock);
-        } else {
-            struct timespec until = nt_timespec(host->heap[1]->DueTime);
-
-            pthread_cond_timedwait(&host->clock_wake, &host->clock_lock, &until);
-        }
+        clock_sleep(host);
     }
     pthread_mutex_unlock(&host->clock_lock);
 }
 
-/* There is something new for the clock. */
+/* See to it that there is a clock. */
+static NTSTATUS clock_have(struct nt_host *host)
+{
+    NTSTATUS status = STATUS_SUCCESS;
+
+    if (!host->simulated && !host->clock_running) {
+        status = os_thread_start(host, clock_main, host);
+        host->clock_running = NT_SUCCESS(status);
+    }
+    return status;
+}
+
+/* Without the lock. */
+NTSTATUS clock_prepare(struct nt_host *host)
+{
+    NTSTATUS status;
+
+    pthread_mutex_lock(&host->clock_lock);
+    status = clock_have(host);
+    pthread_mutex_unlock(&host->clock_lock);
+    return status;
+}
+
+/* There is something new for the clock. A host with a driver has one. Where it is started only now, there is nobody to
+ * whom it could be said that there is no thread: then it takes as long as it takes, up to ten seconds. */
 static void clock_start(struct nt_host *host, const char *function)
 {
+    const struct timespec pause = {.tv_nsec = 10 * MILLISECOND};
+
     if (host->simulated) {
         simulate_rouse(host);
-    } else if (!host->clock_running) {
-        if (!NT_SUCCESS(os_thread_start(host, clock_main, host))) {
+        return;
+    }
+    for (int tries = 0; !NT_SUCCESS(clock_have(host)); tries++) {
+        if (tries == 1000) {
             host_fail(function, "the system has no thread left for the clock");
         }
-        host->clock_running = true;
+        nanosleep(&pause, NULL);
     }
 }
 
 /* Without the lock. */
 void clock_stop(struct nt_host *host)
 {
+    bool asleep;
+
     pthread_mutex_lock(&host->clock_lock);
     host->clock_stop = true;
-    pthread_cond_signal(&host->clock_wake);
+    asleep = clock_rouse(host);
     pthread_mutex_unlock(&host->clock_lock);
+    if (asleep) {
+        nt_futex_wake(&host->clock_asleep, 1);
+    }
 }
 
 static bool dpc_left(struct nt_host *host, ULONGLONG last)
@@ -239,6 +326,7 @@ VOID KeInitializeDpc(PRKDPC Dpc, PKDEFERRED_ROUTINE DeferredRoutine, PVOID Defer
     Dpc->DeferredRoutine = DeferredRoutine;
     Dpc->DeferredContext = DeferredContext;
     Dpc->Host = host_cpu.Host;
+    Dpc->Watched = verify_driver_here();
 }
 
 /* The host whose clock serves an object: the one it was initialised in, so that a thread that knows nothing of hosts (a
@@ -265,15 +353,18 @@ static void dpc_check(const KDPC *dpc, const char *function)
 BOOLEAN KeInsertQueueDpc(PRKDPC Dpc, PVOID SystemArgument1, PVOID SystemArgument2)
 {
     struct nt_host *host;
-    bool queued;
+    bool queued, asleep;
 
     dpc_check(Dpc, __func__);
     host = clock_host(&Dpc->Host, __func__);
     pthread_mutex_lock(&host->clock_lock);
     queued = dpc_queue(host, Dpc, SystemArgument1, SystemArgument2);
     clock_start(host, __func__);
+    asleep = clock_rouse(host);
     pthread_mutex_unlock(&host->clock_lock);
-    pthread_cond_signal(&host->clock_wake); /* not under the lock, on which the clock would only stop again */
+    if (asleep) {
+        nt_futex_wake(&host->clock_asleep, 1);
+    }
     return queued;
 }
 
@@ -298,7 +389,8 @@ BOOLEAN KeRemoveQueueDpc(PRKDPC Dpc)
 
 VOID KeFlushQueuedDpcs(void)
 {
-    if (KeGetCurrentIrql() != PASSIVE_LEVEL) {
+    VERIFY_CALLED();
+    if (KeGetCurrentIrql() != PASSIVE_LEVEL && host_cpu.Frame == NULL) {
         host_fail(__func__, "called at IRQL %d", KeGetCurrentIrql());
     }
     clock_flush(nt_current(__func__));
@@ -322,8 +414,9 @@ VOID KeInitializeTimer(PKTIMER Timer)
 BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dpc)
 {
     struct nt_host *host;
-    bool was_set, first;
+    bool was_set, asleep = false;
 
+    VERIFY_CALLED();
     object_check(&Timer->Header, __func__);
     if (Dpc != NULL) {
         dpc_check(Dpc, __func__);
@@ -333,7 +426,7 @@ BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dp
     }
     host = clock_host(&Timer->Host, __func__);
     pthread_mutex_lock(&host->clock_lock);
-    was_set = Timer->HeapIndex != 0;
+    was_set = Timer->Set;
     if (was_set) {
         clock_remove(host, Timer);
     }
@@ -346,13 +439,13 @@ BOOLEAN KeSetTimerEx(PKTIMER Timer, LARGE_INTEGER DueTime, LONG Period, PKDPC Dp
     Timer->Dpc = Dpc;
     __atomic_store_n(&Timer->Host, host, __ATOMIC_RELEASE); /* read without the lock, to find the lock */
     clock_add(host, Timer);
-    first = Timer->HeapIndex == 1;
-    if (first) {
+    if (Timer == host->first_timer) {
         clock_start(host, __func__);
+        asleep = clock_rouse(host);
     }
     pthread_mutex_unlock(&host->clock_lock);
-    if (first) {
-        pthread_cond_signal(&host->clock_wake);
+    if (asleep) {
+        nt_futex_wake(&host->clock_asleep, 1);
     }
     return was_set;
 }
@@ -367,10 +460,11 @@ BOOLEAN KeCancelTimer(PKTIMER Timer)
     struct nt_host *host = __atomic_load_n(&Timer->Host, __ATOMIC_ACQUIRE);
     bool was_set = false;
 
+    VERIFY_CALLED();
     object_check(&Timer->Header, __func__);
     if (host != NULL) {
         pthread_mutex_lock(&host->clock_lock);
-        was_set = Timer->HeapIndex != 0;
+        was_set = Timer->Set;
         if (was_set) {
             clock_remove(host, Timer);
         }
@@ -381,6 +475,7 @@ BOOLEAN KeCancelTimer(PKTIMER Timer)
 
 BOOLEAN KeReadStateTimer(PKTIMER Timer)
 {
+    VERIFY_CALLED();
     object_check(&Timer->Header, __func__);
     return COUNT(__atomic_load_n(&Timer->Header.SignalState, __ATOMIC_ACQUIRE)) != 0;
 }

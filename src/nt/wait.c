@@ -7,6 +7,7 @@
  */
 #include "internal.h"
 #include "wait.h"
+#include "verify/verify.h"
 
 #define BUCKETS 256 /* a power of two */
 
@@ -138,11 +139,13 @@ static bool try_take(DISPATCHER_HEADER *header)
         /* Relaxed: only this thread ever writes its own address there. */
         if (__atomic_load_n(&mutant->OwnerThread, __ATOMIC_RELAXED) == KeGetCurrentThread()) {
             ++*mutant_depth(mutant);
+            verify_lock_taken(mutant, LOCK_MUTEX);
             return true;
         }
         if (COUNT(word) > 0 && COUNT(__atomic_fetch_and(&header->SignalState, WAITERS, __ATOMIC_ACQ_REL)) > 0) {
             __atomic_store_n(&mutant->OwnerThread, KeGetCurrentThread(), __ATOMIC_RELAXED);
             *mutant_depth(mutant) = 1;
+            verify_lock_taken(mutant, LOCK_MUTEX);
             return true;
         }
         return false;
@@ -262,7 +265,11 @@ static NTSTATUS wait_for(const char *function, ULONG count, DISPATCHER_HEADER *c
         object_check(objects[i], function);
     }
     if (KeGetCurrentIrql() > (only_look ? DISPATCH_LEVEL : APC_LEVEL)) {
-        host_fail(function, "called at IRQL %d; a wait needs PASSIVE_LEVEL", KeGetCurrentIrql());
+        if (host_cpu.Frame == NULL) {
+            host_fail(function, "called at IRQL %d; a wait needs PASSIVE_LEVEL", KeGetCurrentIrql());
+        }
+        verify_report(VERIFY_IRQL, "%s was called at IRQL %d; a wait needs PASSIVE_LEVEL", function,
+                      KeGetCurrentIrql());
     }
     index = take(count, objects, type);
     if (index >= 0) {
@@ -315,9 +322,12 @@ LONG KeReleaseMutex(PRKMUTEX Mutex, BOOLEAN Wait)
     LONG depth;
 
     object_check(&Mutex->Header, __func__);
+    VERIFY_CALLED();
     if (__atomic_load_n(&Mutex->OwnerThread, __ATOMIC_RELAXED) != KeGetCurrentThread()) {
-        host_fail(__func__, "the mutex at %p is not this thread's", (void *)Mutex);
+        VERIFY_BROKEN(VERIFY_LOCK_MISUSED, "the mutex at %p is not this thread's", (void *)Mutex);
+        return 0;
     }
+    verify_lock_given(Mutex);
     depth = *mutant_depth(Mutex);
     if (depth > 1) {
         *mutant_depth(Mutex) = depth - 1;
@@ -330,6 +340,7 @@ LONG KeReleaseMutex(PRKMUTEX Mutex, BOOLEAN Wait)
 
 LONG KeReadStateMutex(PRKMUTEX Mutex)
 {
+    VERIFY_CALLED();
     object_check(&Mutex->Header, __func__);
     return COUNT(__atomic_load_n(&Mutex->Header.SignalState, __ATOMIC_ACQUIRE));
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Work at PASSIVE_LEVEL: a queue and as many worker threads as there is work that blocks. A worker that finds nothing to
- * do for a while ends.
+ * do for a while ends, but for the last one while a driver has a work item: queueing that cannot fail.
  */
+#include "futex.h"
 #include "internal.h"
+#include "verify/verify.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define IDLE_NS 2000000000U /* how long a worker waits for work before it ends */
+#define RETRY   (-100000)   /* 10 ms: how long work waits for a thread that was not to be had */
 
 struct nt_work_item {
     struct nt_work work; /* first */
@@ -44,6 +48,29 @@ static void run_one(struct nt_host *host)
     pthread_mutex_lock(&host->work_lock);
 }
 
+/* This worker is the one that stays. */
+static bool must_stay(const struct nt_host *host)
+{
+    return host->work_items > 0 && host->workers == 1;
+}
+
+/* Until there is something to do; false: for too long. */
+static bool rest(struct nt_host *host)
+{
+    struct timespec until = nt_timespec(nt_now() + IDLE_NS);
+    bool timed = !must_stay(host);
+    /* Relaxed, here and below: the lock orders it; what the kernel compares only says whether it is too late to sleep. */
+    uint32_t seen = __atomic_load_n(&host->work_calls, __ATOMIC_RELAXED);
+    bool in_time;
+
+    host->workers_idle++;
+    pthread_mutex_unlock(&host->work_lock);
+    in_time = nt_futex_wait(&host->work_calls, seen, timed ? &until : NULL);
+    pthread_mutex_lock(&host->work_lock);
+    host->workers_idle--;
+    return in_time;
+}
+
 static void worker(void *argument)
 {
     struct nt_host *host = argument;
@@ -55,30 +82,68 @@ static void worker(void *argument)
             idle_too_long = false;
             run_one(host);
         } else {
-            struct timespec until = nt_timespec(nt_now() + IDLE_NS);
-
-            host->workers_idle++;
-            idle_too_long = pthread_cond_timedwait(&host->work_wake, &host->work_lock, &until) != 0;
-            host->workers_idle--;
+            idle_too_long = !rest(host) && !must_stay(host);
         }
     }
     host->workers--;
     pthread_mutex_unlock(&host->work_lock);
 }
 
-/* With work_lock held: see to it that as many workers are idle as items wait. */
-static bool have_worker(struct nt_host *host)
+/* With work_lock held. */
+static bool start_worker(struct nt_host *host)
 {
-    if (host->workers_idle >= host->work_waiting) {
-        pthread_cond_signal(&host->work_wake);
-        return true;
-    }
+    bool started;
+
     host->workers++;
-    if (NT_SUCCESS(os_thread_start(host, worker, host))) {
+    started = NT_SUCCESS(os_thread_start(host, worker, host));
+    if (!started) {
+        host->workers--;
+    }
+    return started;
+}
+
+/* With work_lock held: see to it that as many workers are idle as items wait. *idle: one of them is to be woken, after
+ * the lock is released, on which it would only stop again. */
+static bool have_worker(struct nt_host *host, bool *idle)
+{
+    *idle = host->workers_idle >= host->work_waiting;
+    if (*idle) {
+        __atomic_fetch_add(&host->work_calls, 1, __ATOMIC_RELAXED);
         return true;
     }
-    host->workers--;
-    return false;
+    return start_worker(host);
+}
+
+/* Look again, in a while, whether there is a thread for what waits: what it waits for may be done by that alone. */
+static void retry_later(struct nt_host *host)
+{
+    KeSetTimer(&host->work_retry, (LARGE_INTEGER){.QuadPart = RETRY}, &host->work_retry_dpc);
+}
+
+static VOID retry(PKDPC dpc, PVOID context, PVOID argument1, PVOID argument2)
+{
+    struct nt_host *host = context;
+    bool idle = false, enough;
+
+    pthread_mutex_lock(&host->work_lock);
+    enough = host->work_waiting == 0 || have_worker(host, &idle);
+    pthread_mutex_unlock(&host->work_lock);
+    if (idle) {
+        nt_futex_wake(&host->work_calls, 1);
+    }
+    if (!enough) {
+        retry_later(host);
+    }
+}
+
+void work_init(struct nt_host *host)
+{
+    struct nt_host *before = nt_enter(host);
+
+    host->work_last = &host->work_first;
+    KeInitializeTimer(&host->work_retry);
+    KeInitializeDpc(&host->work_retry_dpc, retry, host);
+    nt_enter(before);
 }
 
 /* must: leave the item in the queue for the workers that there are, even when none is free. */
@@ -86,6 +151,7 @@ static NTSTATUS queue(struct nt_host *host, struct nt_work *item, bool must)
 {
     NTSTATUS status = STATUS_SUCCESS;
     struct nt_work **last;
+    bool idle, enough;
 
     item->next = NULL;
     if (host->simulated) {
@@ -96,13 +162,20 @@ static NTSTATUS queue(struct nt_host *host, struct nt_work *item, bool must)
     *last = item;
     host->work_last = &item->next;
     host->work_waiting++;
-    if (!have_worker(host) && !(must && host->workers > 0)) {
+    enough = have_worker(host, &idle);
+    if (!enough && !must) {
         *last = NULL;
         host->work_last = last;
         host->work_waiting--;
         status = STATUS_INSUFFICIENT_RESOURCES;
     }
     pthread_mutex_unlock(&host->work_lock);
+    if (idle) {
+        nt_futex_wake(&host->work_calls, 1);
+    }
+    if (!enough && must) {
+        retry_later(host);
+    }
     if (host->simulated && !NT_SUCCESS(status)) {
         simulate_idle(host);
     }
@@ -118,8 +191,9 @@ void work_stop(struct nt_host *host)
 {
     pthread_mutex_lock(&host->work_lock);
     host->work_stop = true;
-    pthread_cond_broadcast(&host->work_wake);
+    __atomic_fetch_add(&host->work_calls, 1, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&host->work_lock);
+    nt_futex_wake(&host->work_calls, INT_MAX);
 }
 
 /* ---- work items -------------------------------------------------------------------------------------------------- */
@@ -130,20 +204,44 @@ static void run_item(struct nt_work *work)
     PIO_WORKITEM_ROUTINE routine = item->routine;
     PDEVICE_OBJECT device = item->device;
     PVOID context = item->context;
+    struct nt_driver *driver = device->Reserved->driver;
+    struct verify_frame frame;
+    bool watched = driver->verify != NULL;
 
     __atomic_store_n(&item->queued, 0, __ATOMIC_RELEASE); /* the routine may queue it again, or free it */
+    if (watched) {
+        verify_enter(&frame, driver, "work item", VERIFY_ADDRESS(routine), NULL);
+    }
     routine(device, context);
+    if (watched) {
+        verify_leave(&frame);
+    }
     ObDereferenceObject(device);
 }
 
 PIO_WORKITEM IoAllocateWorkItem(PDEVICE_OBJECT DeviceObject)
 {
+    struct nt_host *host = DeviceObject->Reserved->host;
     PIO_WORKITEM item = calloc(1, sizeof(*item));
+    bool served;
 
-    if (item != NULL) {
-        item->work.routine = run_item;
-        item->host = DeviceObject->Reserved->host;
-        item->device = DeviceObject;
+    VERIFY_CALLED();
+    if (item == NULL) {
+        return NULL;
+    }
+    item->work.routine = run_item;
+    item->host = host;
+    item->device = DeviceObject;
+    pthread_mutex_lock(&host->work_lock);
+    host->work_items++;
+    served = host->workers > 0 || start_worker(host);
+    if (!served) {
+        host->work_items--;
+    }
+    pthread_mutex_unlock(&host->work_lock);
+    if (!served) {
+        free(item);
+        item = NULL;
     }
     return item;
 }
@@ -151,21 +249,33 @@ PIO_WORKITEM IoAllocateWorkItem(PDEVICE_OBJECT DeviceObject)
 VOID IoQueueWorkItem(PIO_WORKITEM IoWorkItem, PIO_WORKITEM_ROUTINE WorkerRoutine, WORK_QUEUE_TYPE QueueType,
                      PVOID Context)
 {
+    VERIFY_CALLED();
     if (InterlockedExchange(&IoWorkItem->queued, 1) != 0) {
-        host_fail(__func__, "the work item at %p is queued already", (void *)IoWorkItem);
+        VERIFY_BROKEN(VERIFY_CALL, "the work item at %p is queued already", (void *)IoWorkItem);
+        return;
     }
     IoWorkItem->routine = WorkerRoutine;
     IoWorkItem->context = Context;
     ObReferenceObject(IoWorkItem->device);
-    if (!NT_SUCCESS(queue(IoWorkItem->host, &IoWorkItem->work, true))) {
-        host_fail(__func__, "the system has no thread left for the first worker");
-    }
+    (void)queue(IoWorkItem->host, &IoWorkItem->work, true); /* there is a worker since IoAllocateWorkItem */
 }
 
 VOID IoFreeWorkItem(PIO_WORKITEM IoWorkItem)
 {
+    struct nt_host *host = IoWorkItem->host;
+    bool last;
+
+    VERIFY_CALLED();
     if (__atomic_load_n(&IoWorkItem->queued, __ATOMIC_ACQUIRE) != 0) {
-        host_fail(__func__, "the work item at %p is still queued", (void *)IoWorkItem);
+        VERIFY_BROKEN(VERIFY_CALL, "the work item at %p is still queued", (void *)IoWorkItem);
+        return; /* it is lost: a worker will come for it */
+    }
+    pthread_mutex_lock(&host->work_lock);
+    last = --host->work_items == 0;
+    __atomic_fetch_add(&host->work_calls, last, __ATOMIC_RELAXED); /* the worker that stayed may go */
+    pthread_mutex_unlock(&host->work_lock);
+    if (last) {
+        nt_futex_wake(&host->work_calls, INT_MAX);
     }
     free(IoWorkItem);
 }

@@ -34,3 +34,14 @@ NTSTATUS smclib_reply(PSMARTCARD_EXTENSION ext, ULONG protocol, const UCHAR *dat
     *ext->IoRequest.Information = SMCLIB_PCI_LENGTH + length;
     return STATUS_SUCCESS;
 }
+
+void smclib_exchange_over(PSMARTCARD_EXTENSION ext)
+{
+    struct smclib_private *private = smclib_private(ext);
+
+    if (private->secret) {
+        private->secret = FALSE;
+        smclib_wipe(ext->SmartcardRequest.Buffer, private->request_size);
+        smclib_wipe(ext->SmartcardReply.Buffer, private->reply_size);
+    }
+}

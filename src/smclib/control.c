@@ -5,6 +5,8 @@
  */
 #include "private.h"
 
+#include "../iso7816/apdu.h"
+
 enum kind {
     REFUSED,   /* no such code: an operation that ends at once */
     QUERY,     /* answered at any time, changes nothing, not even the last error */
@@ -117,7 +119,7 @@ static NTSTATUS track(struct smclib_request *request)
     KeReleaseSpinLock(&os->SpinLock, irql);
 
     if (status == STATUS_PENDING) {
-        return ext->ReaderFunction[RDF_CARD_TRACKING](ext);
+        return host_call_reader(request->irp, ext, ext->ReaderFunction[RDF_CARD_TRACKING], RDF_CARD_TRACKING);
     }
     if (status == STATUS_DEVICE_BUSY) {
         host_step(request->irp, HOST_LAYER_LIBRARY, "another tracking request is pending");
@@ -129,7 +131,7 @@ static NTSTATUS track(struct smclib_request *request)
 
 static NTSTATUS call(struct smclib_request *request, ULONG callback)
 {
-    return request->ext->ReaderFunction[callback](request->ext);
+    return host_call_reader(request->irp, request->ext, request->ext->ReaderFunction[callback], callback);
 }
 
 /* 3.9 */
@@ -213,6 +215,8 @@ static NTSTATUS transmit(struct smclib_request *request)
 {
     PSMARTCARD_EXTENSION ext = request->ext;
     SCARD_IO_REQUEST pci;
+    PUCHAR apdu;
+    ULONG length;
 
     if (request->in < SMCLIB_PCI_LENGTH) {
         host_step(request->irp, HOST_LAYER_LIBRARY, "the input is shorter than SCARD_IO_REQUEST");
@@ -224,6 +228,8 @@ static NTSTATUS transmit(struct smclib_request *request)
         return STATUS_INVALID_DEVICE_STATE;
     }
     smclib_private(ext)->t1_new_exchange = TRUE;
+    smclib_private(ext)->secret =
+        smclib_apdu(ext, &apdu, &length) && length >= 2 && iso7816_command_is_secret(apdu[0], apdu[1]);
     return call(request, RDF_TRANSMIT);
 }
 
@@ -323,8 +329,10 @@ static NTSTATUS operate(const struct control *control, struct smclib_request *re
 
     (void)KeWaitForSingleObject(&ext->OsData->Mutex, Executive, KernelMode, FALSE, NULL);
     if (begin(request, TRUE)) {
+        smclib_exchange_over(ext); /* the driver may have ended one by itself */
         status = serve(control, request);
         if (status != STATUS_PENDING) {
+            smclib_exchange_over(ext);
             end(ext);
         }
     } else {

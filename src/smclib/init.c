@@ -43,6 +43,7 @@ NTSTATUS SmartcardInitialize(PSMARTCARD_EXTENSION SmartcardExtension)
     ext->LastError = (ULONG)STATUS_SUCCESS;
     RtlZeroMemory(&ext->T1, sizeof(ext->T1));
     smclib_clear_card(ext);
+    host_reader_begins(ext);
     ext->CardCapabilities.Protocol.Supported = 0; /* RAW only once the card has been forgotten for the first time */
     private = NULL;
     request = NULL;
@@ -63,6 +64,7 @@ VOID SmartcardExit(PSMARTCARD_EXTENSION SmartcardExtension)
     if (private == NULL) {
         return;
     }
+    host_reader_ends(ext);
     smclib_t1_drop_reply(ext);
     smclib_free(ext->SmartcardRequest.Buffer, private->request_size);
     smclib_free(ext->SmartcardReply.Buffer, private->reply_size);

@@ -12,15 +12,20 @@ PVOID smclib_allocate(SIZE_T size)
     return p;
 }
 
-void smclib_free(PVOID p, SIZE_T size)
+void smclib_wipe(PVOID p, SIZE_T size)
 {
     volatile UCHAR *byte = p; /* volatile: a compiler may drop writes to memory that is about to be freed */
 
-    if (p == NULL) {
-        return;
-    }
     for (SIZE_T i = 0; i < size; i++) {
         byte[i] = 0;
     }
+}
+
+void smclib_free(PVOID p, SIZE_T size)
+{
+    if (p == NULL) {
+        return;
+    }
+    smclib_wipe(p, size);
     ExFreePoolWithTag(p, SMCLIB_TAG);
 }

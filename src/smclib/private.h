@@ -29,6 +29,7 @@ struct smclib_private {
     ULONG t1_reply_size;     /* of T1.ReplyData */
     BOOLEAN t1_new_exchange; /* a TRANSMIT has begun, and SmartcardT1Request has not been called yet */
     BOOLEAN t1_out_of_step;  /* the last exchange failed: start the next one with RESYNCH */
+    BOOLEAN secret;          /* the command's data is nobody else's business (iso7816_command_is_secret) */
 };
 
 _Static_assert(offsetof(struct smclib_private, debug_device_object) == sizeof(OS_DEP_DATA), "see OS_DEP_DATA");
@@ -76,6 +77,7 @@ void smclib_pts(const SCARD_READER_CAPABILITIES *reader, PSCARD_CARD_CAPABILITIE
 /* memory.c */
 PVOID smclib_allocate(SIZE_T size);     /* zeroed; NULL when there is no memory */
 void smclib_free(PVOID p, SIZE_T size); /* wiped first; p may be NULL */
+void smclib_wipe(PVOID p, SIZE_T size); /* in a way that compilers keep */
 
 /*
  * buffer.c: where the APDU is in the current request: behind SCARD_IO_REQUEST, whose cbPciLength must not be less than
@@ -87,6 +89,11 @@ BOOLEAN smclib_apdu(PSMARTCARD_EXTENSION ext, PUCHAR *apdu, ULONG *length);
 /* buffer.c: give `length` bytes to the caller behind an SCARD_IO_REQUEST. data may not overlap the reply buffer.
  * STATUS_SUCCESS and Information, or STATUS_BUFFER_TOO_SMALL. */
 NTSTATUS smclib_reply(PSMARTCARD_EXTENSION ext, ULONG protocol, const UCHAR *data, ULONG length);
+
+/* buffer.c: the exchange is over. When its command carried secrets, wipe the driver's two buffers: the library's own
+ * copies, and what the driver has received. Called where the library sees an end; the one that a driver gives to a
+ * pended operation by itself is seen when the next operation begins. */
+void smclib_exchange_over(PSMARTCARD_EXTENSION ext);
 
 /* t1.c: free what an exchange left behind. */
 void smclib_t1_drop_reply(PSMARTCARD_EXTENSION ext);

@@ -22,13 +22,17 @@ NTSTATUS SmartcardRawReply(PSMARTCARD_EXTENSION SmartcardExtension)
 {
     PSMARTCARD_EXTENSION ext = SmartcardExtension;
     ULONG length = ext->SmartcardReply.BufferLength;
+    NTSTATUS status = STATUS_BUFFER_TOO_SMALL;
 
     if (length > ext->SmartcardReply.BufferSize || length > ext->IoRequest.ReplyBufferLength) {
-        return STATUS_BUFFER_TOO_SMALL;
+        goto out;
     }
     if (length != 0) {
         RtlCopyMemory(ext->IoRequest.ReplyBuffer, ext->SmartcardReply.Buffer, length);
     }
     *ext->IoRequest.Information = length;
-    return STATUS_SUCCESS;
+    status = STATUS_SUCCESS;
+out:
+    smclib_exchange_over(ext);
+    return status;
 }

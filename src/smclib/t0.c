@@ -39,9 +39,11 @@ NTSTATUS SmartcardT0Reply(PSMARTCARD_EXTENSION SmartcardExtension)
 {
     PSMARTCARD_EXTENSION ext = SmartcardExtension;
     const SMARTCARD_REPLY *reply = &ext->SmartcardReply;
+    NTSTATUS status = STATUS_DEVICE_PROTOCOL_ERROR;
 
-    if (reply->BufferLength < 2 || reply->BufferLength > reply->BufferSize) {
-        return STATUS_DEVICE_PROTOCOL_ERROR;
+    if (reply->BufferLength >= 2 && reply->BufferLength <= reply->BufferSize) {
+        status = smclib_reply(ext, SCARD_PROTOCOL_T0, reply->Buffer, reply->BufferLength);
     }
-    return smclib_reply(ext, SCARD_PROTOCOL_T0, reply->Buffer, reply->BufferLength);
+    smclib_exchange_over(ext);
+    return status;
 }

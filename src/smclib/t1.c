@@ -223,6 +223,7 @@ static NTSTATUS give_up(PSMARTCARD_EXTENSION ext, NTSTATUS status, BOOLEAN out_o
     ext->T1.LastError = 0;
     smclib_private(ext)->t1_out_of_step = out_of_step;
     smclib_t1_drop_reply(ext);
+    smclib_exchange_over(ext);
     return status;
 }
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #define NONE SMARTCRD_NO_TIMEOUT
@@ -324,6 +325,58 @@ static void thousands_in_flight_each_end_once(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, house_up, house_down)
 
+static sem_t pended;
+
+static unsigned threads_of_this_process(void)
+{
+    FILE *file = fopen("/proc/self/status", "re");
+    char line[256];
+    unsigned count = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file))
+        if (!strncmp(line, "Threads:", 8))
+            count = (unsigned)strtoul(line + 8, NULL, 10);
+    fclose(file);
+    return count;
+}
+
+#define TURNS 1000
+
+/* Lets go of what the driver holds, once its dispatch routine has returned. */
+static void *let_go_each_time(void *argument)
+{
+    struct house *house = argument;
+
+    for (int i = 0; i < TURNS; i++) {
+        sem_wait(&pended);
+        toy_release(house->toy, STATUS_NO_MEDIA);
+    }
+    return NULL;
+}
+
+/* The turn goes on before the end is seen: the next request finds the reader idle and runs on its caller's thread. */
+static void who_reaped_an_end_finds_the_reader_free(void **state)
+{
+    struct house *house = *state;
+    struct smartcrd_completion completion;
+    pthread_t thread;
+    unsigned threads;
+
+    assert_int_equal(sem_init(&pended, 0, 0), 0);
+    assert_int_equal(pthread_create(&thread, NULL, let_go_each_time, house), 0);
+    threads = threads_of_this_process();
+    for (int i = 0; i < TURNS; i++) {
+        start_pending(house->handle, TOY_HOLD, NONE);
+        sem_post(&pended);
+        assert_int_equal(smartcrd_reap(house->handle, &completion, 30000), STATUS_SUCCESS);
+        assert_int_equal(completion.status, STATUS_NO_MEDIA);
+        assert_true(threads_of_this_process() <= threads); /* no worker */
+    }
+    pthread_join(thread, NULL);
+    sem_destroy(&pended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -334,7 +387,7 @@ int main(void)
         TEST(a_buffer_is_wiped_before_its_next_use),      TEST(the_completions_status_counts_not_the_dispatch_routines),
         TEST(sizes_beyond_the_limit_are_refused),         TEST(the_descriptor_is_readable_while_a_completion_waits),
         TEST(a_descriptor_made_late_knows_of_what_waits), TEST(polling_wakes_for_a_completion_from_elsewhere),
-        TEST(thousands_in_flight_each_end_once),
+        TEST(thousands_in_flight_each_end_once),          TEST(who_reaped_an_end_finds_the_reader_free),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

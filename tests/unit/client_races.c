@@ -5,6 +5,8 @@
 #include "../../src/client/op.h"
 
 #include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
 
 #define NONE SMARTCRD_NO_TIMEOUT
 
@@ -230,6 +232,48 @@ static void a_refused_open_leaves_its_handle_to_a_removal_that_looks_at_it(void 
     smartcrd_destroy(opening.context);
 }
 
+/* ---- a cell that the library shows after something has ended ------------------------------------------------------ */
+
+static volatile ULONG *new_cell;
+static struct reader *shown_by;
+static _Atomic int stores;
+static _Atomic bool seen_too_early;
+
+/* The value is being moved to the cell: who asks now, without any lock, must not be sent there. */
+static void at_store(int number)
+{
+    (void)number;
+    stores++;
+    seen_too_early = atomic_load(&shown_by->cell) == new_cell;
+    mprotect((void *)(uintptr_t)new_cell, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void a_new_cell_has_its_value_before_anyone_reads_it(void **state)
+{
+    struct house *house = *state;
+    struct watch watch = {.reader = house->handle->reader};
+    struct sigaction stored = {.sa_handler = at_store}, before;
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NTSTATUS last;
+    ULONG value;
+
+    assert_ptr_not_equal(page, MAP_FAILED);
+    new_cell = page;
+    shown_by = house->handle->reader;
+    assert_int_equal(do_return(house->handle, STATUS_CRC_ERROR), STATUS_CRC_ERROR);
+    assert_int_equal(sigaction(SIGSEGV, &stored, &before), 0);
+    assert_true(client_observer.records_last_error(&watch, new_cell));
+    sigaction(SIGSEGV, &before, NULL);
+    value = *new_cell;
+    client_observer.records_last_error(&watch, &house->toy->last_error);
+    munmap(page, 4096);
+    assert_int_equal(stores, 1);
+    assert_false(seen_too_early);
+    assert_int_equal(value, (ULONG)STATUS_CRC_ERROR);
+    assert_int_equal(smartcrd_last_error(house->handle, &last), STATUS_SUCCESS);
+    assert_int_equal(last, STATUS_CRC_ERROR);
+}
+
 /* ---- no memory for the clock --------------------------------------------------------------------------------------- */
 
 #ifndef SANITIZED
@@ -274,6 +318,7 @@ int main(void)
         TEST(a_cancelled_caller_stays_until_its_turn_has_reached_it),
         TEST(close_waits_for_an_exchange_until_its_last_line),
         cmocka_unit_test(a_refused_open_leaves_its_handle_to_a_removal_that_looks_at_it),
+        TEST(a_new_cell_has_its_value_before_anyone_reads_it),
 #ifndef SANITIZED
         TEST(without_memory_for_the_clock_a_cancel_waits_for_nobody),
 #endif

@@ -272,6 +272,69 @@ static void two_hosts_have_two_clocks(void **state)
     nt_host_destroy(other);
 }
 
+#define TIMERS 300
+
+static size_t fired[TIMERS + 1], fired_count;
+
+static void note_number(PKDPC dpc, PVOID context, PVOID argument1, PVOID argument2)
+{
+    (void)dpc;
+    (void)argument1;
+    (void)argument2;
+    if (fired_count <= TIMERS) {
+        fired[fired_count++] = (size_t)(uintptr_t)context;
+    }
+}
+
+/* Some are set anew, some cancelled, at random: what is left fires in the order of due times, equal ones as they were set.
+ * Which is next is looked up here in the plainest way. */
+static void timers_set_and_cancelled_at_random_fire_in_order(void **state)
+{
+    static KTIMER timers[TIMERS];
+    static KDPC dpcs[TIMERS];
+    static uint64_t due[TIMERS], set[TIMERS]; /* due 0: not set */
+    uint64_t seed = 1, passed;
+    size_t count = 0;
+
+    for (size_t i = 0; i < TIMERS; i++) {
+        KeInitializeTimer(&timers[i]);
+        KeInitializeDpc(&dpcs[i], note_number, (PVOID)(uintptr_t)i);
+    }
+    for (uint64_t turn = 1; turn <= 3000; turn++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        size_t i = (seed >> 33) % TIMERS;
+        LONGLONG ms = 1 + (LONGLONG)((seed >> 50) % 100);
+
+        if ((seed >> 60) < 6) {
+            assert_int_equal(KeCancelTimer(&timers[i]), due[i] != 0);
+            due[i] = 0;
+        } else {
+            assert_int_equal(KeSetTimer(&timers[i], milliseconds(ms), &dpcs[i]), due[i] != 0);
+            due[i] = (uint64_t)ms;
+            set[i] = turn;
+        }
+    }
+    fired_count = 0;
+    while (nt_advance(*state, UINT64_MAX, &passed) || passed > 0) {
+    }
+    for (size_t i = 0; i < TIMERS; i++) {
+        count += due[i] != 0;
+    }
+    assert_in_range(count, TIMERS / 3, TIMERS - 1);
+    assert_int_equal(fired_count, count);
+    for (size_t n = 0; n < count; n++) {
+        size_t next = TIMERS;
+
+        for (size_t i = 0; i < TIMERS; i++) {
+            if (due[i] != 0 && (next == TIMERS || due[i] < due[next] || (due[i] == due[next] && set[i] < set[next]))) {
+                next = i;
+            }
+        }
+        assert_int_equal(fired[n], next);
+        due[next] = 0;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +358,7 @@ int main(void)
         with_simulated(a_wait_runs_the_timers_before_its_end_and_not_those_after),
         with_simulated(a_stalled_processor_lets_time_pass),
         with_simulated(two_hosts_have_two_clocks),
+        with_simulated(timers_set_and_cancelled_at_random_fire_in_order),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 /* SmartcardDeviceControl: the order of its checks, code by code (smclib.md 3). */
 #include "smclib_support.h"
 
+#include <stdbool.h>
+
 #define VENDOR_CODE SCARD_CTL_CODE(2050)
 
 static const UCHAR t0_pci[8] = {1, 0, 0, 0, 8, 0, 0, 0};
@@ -375,6 +377,69 @@ static void transmit_needs_the_specific_state_then_a_header_then_the_selected_pr
     free_reader(reader);
 }
 
+/* A driver that leaves something in every byte of its two buffers. */
+static NTSTATUS filling_transmit(PSMARTCARD_EXTENSION ext)
+{
+    memset(ext->SmartcardRequest.Buffer, FILLER, MIN_BUFFER_SIZE);
+    memset(ext->SmartcardReply.Buffer, FILLER, MIN_BUFFER_SIZE);
+    return on_transmit(ext);
+}
+
+/* Whether every byte of both buffers is this one. */
+static bool buffers_hold(const struct reader *reader, UCHAR byte)
+{
+    for (ULONG i = 0; i < MIN_BUFFER_SIZE; i++) {
+        if (reader->ext.SmartcardRequest.Buffer[i] != byte || reader->ext.SmartcardReply.Buffer[i] != byte) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* docs/secrets.md: the data of VERIFY and its kin does not stay in the driver's buffers. */
+static void after_a_command_with_a_secret_the_drivers_buffers_are_wiped(void **unused)
+{
+    struct reader *reader = full_reader(SCARD_SPECIFIC);
+    struct result result;
+
+    (void)unused;
+    assert_int_equal(LOAD_ATR(reader, 0x3B, 0x00), STATUS_SUCCESS);
+    reader->ext.ReaderCapabilities.CurrentState = SCARD_SPECIFIC;
+    reader->ext.ReaderFunction[RDF_TRANSMIT] = filling_transmit;
+    send_to(reader, &result, IOCTL_SMARTCARD_TRANSMIT, "\x01\0\0\0\x08\0\0\0\x00\x20\x00\x01\x01\x31", 14, 20);
+    assert_int_equal(result.returned, STATUS_SUCCESS);
+    assert_true(buffers_hold(reader, 0));
+    send_to(reader, &result, IOCTL_SMARTCARD_TRANSMIT, "\x01\0\0\0\x08\0\0\0\x00\xA4\x00\x01\x01\x31", 14, 20);
+    assert_true(buffers_hold(reader, FILLER));
+    /* A header that says that the command lies elsewhere says nothing of what it is. */
+    send_to(reader, &result, IOCTL_SMARTCARD_TRANSMIT, "\x01\0\0\0\xFF\0\0\0\x00\x20\x00\x01\x01\x31", 14, 20);
+    assert_true(buffers_hold(reader, FILLER));
+    free_reader(reader);
+}
+
+/* One that pends and ends without the library: its buffers are wiped when the next operation begins. */
+static void what_a_pended_secret_has_left_goes_with_the_next_operation(void **unused)
+{
+    struct reader *reader = full_reader(SCARD_SPECIFIC);
+    struct result result, next;
+
+    (void)unused;
+    assert_int_equal(LOAD_ATR(reader, 0x3B, 0x00), STATUS_SUCCESS);
+    reader->ext.ReaderCapabilities.CurrentState = SCARD_SPECIFIC;
+    reader->ext.ReaderFunction[RDF_TRANSMIT] = filling_transmit;
+    reader->seen.answer[RDF_TRANSMIT] = STATUS_PENDING;
+    send_to(reader, &result, IOCTL_SMARTCARD_TRANSMIT, "\x01\0\0\0\x08\0\0\0\x00\x20\x00\x01\x01\x31", 14, 20);
+    assert_int_equal(result.returned, STATUS_PENDING);
+    assert_true(buffers_hold(reader, FILLER));
+    reader->ext.OsData->CurrentIrp = NULL;
+    result.irp->IoStatus.Status = STATUS_IO_TIMEOUT;
+    IoCompleteRequest(result.irp, IO_NO_INCREMENT);
+    collect(&result, 0);
+    send_to(reader, &next, IOCTL_SMARTCARD_EJECT, NULL, 0, 0);
+    assert_true(buffers_hold(reader, 0));
+    free_reader(reader);
+}
+
 /* ---- 3.7, 3.9, 3.10 ---------------------------------------------------------------------------------------------- */
 
 static void eject_swallow_and_confiscate_go_to_the_driver_in_any_state(void **unused)
@@ -561,6 +626,8 @@ int main(void)
         cmocka_unit_test(set_protocol_that_the_card_does_not_offer_is_not_supported),
         cmocka_unit_test(set_protocol_raw_calls_the_atr_parser_and_its_failure_ends_the_request),
         cmocka_unit_test(transmit_needs_the_specific_state_then_a_header_then_the_selected_protocol),
+        cmocka_unit_test(after_a_command_with_a_secret_the_drivers_buffers_are_wiped),
+        cmocka_unit_test(what_a_pended_secret_has_left_goes_with_the_next_operation),
         cmocka_unit_test(eject_swallow_and_confiscate_go_to_the_driver_in_any_state),
         cmocka_unit_test(set_attribute_knows_one_tag),
         cmocka_unit_test(vendor_codes_of_any_device_type_go_to_the_driver),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * For the tests of the virtual reader that come through smartcrd.h: a context in simulated time, a reader with its panel,
- * and what is done with them again and again. Tests below the client are vreader_kit.h's.
+ * and what is done with them again and again. The verifier watches the driver, and must have nothing to say in the end. Tests below the client are vreader_kit.h's.
  */
 #ifndef TEST_VREADER_DESK_H
 #define TEST_VREADER_DESK_H
@@ -26,17 +26,18 @@
 struct desk {
     struct smartcrd *context;
     struct smartcrd_handle *reader, *panel;
+    char name[SMARTCRD_NAME_MAX];
 };
 
 static inline int desk_up(void **state)
 {
-    static const struct smartcrd_options options = {.size = sizeof(options), .simulated_time = 1};
+    static const struct smartcrd_options options = {.size = sizeof(options), .simulated_time = 1, .verify = 1};
     static struct desk desk;
-    char name[SMARTCRD_NAME_MAX], panel[SMARTCRD_NAME_MAX + 8];
+    char *name = desk.name, panel[SMARTCRD_NAME_MAX + 8];
 
     assert_int_equal(smartcrd_create(&options, &desk.context), STATUS_SUCCESS);
     assert_int_equal(smartcrd_load_driver(desk.context, "vreader", NULL, 0), STATUS_SUCCESS);
-    assert_int_equal(smartcrd_add_reader(desk.context, "vreader", name, sizeof(name)), STATUS_SUCCESS);
+    assert_int_equal(smartcrd_add_reader(desk.context, "vreader", name, sizeof(desk.name)), STATUS_SUCCESS);
     snprintf(panel, sizeof(panel), "%s-panel", name);
     assert_int_equal(smartcrd_open(desk.context, name, &desk.reader), STATUS_SUCCESS);
     assert_int_equal(smartcrd_open(desk.context, panel, &desk.panel), STATUS_SUCCESS);
@@ -47,11 +48,20 @@ static inline int desk_up(void **state)
 static inline int desk_down(void **state)
 {
     struct desk *desk = *state;
+    struct smartcrd_violation violation;
+    char line[1024];
+    int violations = 0;
 
     smartcrd_close(desk->reader);
     smartcrd_close(desk->panel);
+    (void)smartcrd_remove_reader(desk->context, desk->name); /* a test may have done it */
+    assert_int_equal(smartcrd_unload_driver(desk->context, "vreader"), STATUS_SUCCESS);
+    for (; smartcrd_next_violation(desk->context, &violation); violations++) {
+        smartcrd_violation_text(&violation, line, sizeof(line));
+        print_error("%s\n", line);
+    }
     smartcrd_destroy(desk->context);
-    return 0;
+    return violations;
 }
 
 #define with_desk(test) cmocka_unit_test_setup_teardown(test, desk_up, desk_down)

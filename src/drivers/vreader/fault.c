@@ -242,6 +242,7 @@ BOOLEAN fault_block(READER_EXTENSION *Reader, enum vreader_on On, enum vreader_w
     if (slot->StaleLength > 0 && slot->StaleOn == On && slot->StaleWay == Way) {
         RtlCopyMemory(Line->Bytes, slot->Stale, slot->StaleLength);
         Line->Size = slot->StaleLength;
+        card_wipe(slot->Stale, slot->StaleLength);
         slot->StaleLength = 0;
         hit = TRUE;
     }

@@ -166,6 +166,9 @@ static VOID settle(READER_EXTENSION *Reader, NTSTATUS Status)
     if (NT_SUCCESS(Status)) {
         fault_exchange_over(Reader);
     }
+    if (Reader->Op.Secret) {
+        wire_forget(Reader);
+    }
 }
 
 /* The wait is cut short: what for it was. A success needs no such words, so they are not said before. */

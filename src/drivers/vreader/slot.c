@@ -103,6 +103,7 @@ static VOID destroy(struct vreader_slot *Slot)
         Slot->Card->kind->destroy(Slot->Card);
     }
     host_world_ends(Slot->World);
+    card_wipe(Slot, FIELD_OFFSET(struct vreader_slot, Command));
     ExFreePoolWithTag(Slot, VREADER_TAG);
 }
 

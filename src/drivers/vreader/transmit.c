@@ -257,10 +257,24 @@ static NTSTATUS raw_step(READER_EXTENSION *Reader, enum vreader_event Event)
     return vreader_wait(Reader, VREADER_PEER_US, "raw", "the answer", 0);
 }
 
+/* Whether the command, or what an earlier one has left, is to be kept secret. */
+static BOOLEAN is_secret(const READER_EXTENSION *Reader)
+{
+    const UCHAR *request = Reader->Smartcard->IoRequest.RequestBuffer;
+    ULONG length = Reader->Smartcard->IoRequest.RequestBufferLength;
+    SCARD_IO_REQUEST header;
+
+    RtlCopyMemory(&header, request, sizeof header); /* the library has seen to its length */
+    return Reader->Slot->Secret != 0 ||
+           (length >= 2 && header.cbPciLength <= length - 2 &&
+            iso7816_command_is_secret(request[header.cbPciLength], request[header.cbPciLength + 1]));
+}
+
 static NTSTATUS step(READER_EXTENSION *Reader, enum vreader_event Event)
 {
     ULONG selected = Reader->Smartcard->CardCapabilities.Protocol.Selected;
 
+    Reader->Op.Secret = is_secret(Reader);
     switch (selected) {
     case SCARD_PROTOCOL_T1:
         Reader->Op.Step = t1_step;

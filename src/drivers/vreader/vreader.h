@@ -196,6 +196,7 @@ struct vreader_slot {
     } Engine;
     struct iso7816_t0_host T0Host;
     struct iso7816_negotiate Negotiate; /* the reader's side of SET_PROTOCOL */
+    ULONG Secret; /* how much of Command may be of commands that carry secrets and of their answers; 0: nothing */
     UCHAR Pps[ISO7816_PPS_MAX];
     ULONG PpsLength;
     UCHAR Command[ISO7816_COMMAND_MAX + 1];
@@ -215,10 +216,11 @@ struct vreader_op {
     PIRP Irp;           /* NULL: none */
     vreader_step *Step; /* NULL: bound to be ended by its cancel routine */
     BOOLEAN Pended;
-    BOOLEAN Lost;  /* the card went while it ran */
-    BOOLEAN Mute;  /* a fault for the whole operation */
-    BOOLEAN Heard; /* a byte came from the card */
-    UCHAR Stage;   /* the step function's own */
+    BOOLEAN Lost;   /* the card went while it ran */
+    BOOLEAN Mute;   /* a fault for the whole operation */
+    BOOLEAN Heard;  /* a byte came from the card */
+    BOOLEAN Secret; /* what passes is nobody else's business: all traces go when it has ended */
+    UCHAR Stage;    /* the step function's own */
     UCHAR Tries;
     ULONG WaitUs;
     const char *Where, *What; /* what it waits for, for the journal; NULL: what was said last tells more */
@@ -429,6 +431,9 @@ VOID wire_protocol_of_atr(READER_EXTENSION *Reader);
 VOID wire_raw(READER_EXTENSION *Reader, const UCHAR *Apdu, ULONG Length);
 /* Give up what the card is doing, so that the next exchange starts clean. */
 VOID wire_abandon(READER_EXTENSION *Reader);
+/* An operation with a secret has ended: wipe what it left on both sides. What the card still has to give (a response
+ * that waits for GET RESPONSE, a command that comes in several ENVELOPEs) goes with a later one. */
+VOID wire_forget(READER_EXTENSION *Reader);
 /* The card's clock fired; its own answer came. */
 VOID wire_pace(READER_EXTENSION *Reader);
 VOID wire_answer(READER_EXTENSION *Reader, NTSTATUS Status, const UCHAR *Bytes, ULONG Length);

@@ -243,6 +243,9 @@ static VOID run_command(READER_EXTENSION *Reader, UCHAR *Apdu, ULONG Length)
     slot->Asked = FALSE;
     slot->Ready = FALSE;
     slot->LeftUs = 0;
+    if (slot->Secret != 0) {
+        card_wipe(slot->Response, slot->ResponseLength); /* nobody has fetched it, and this one may be shorter */
+    }
     if (!slot->Endless) {
         slot->ResponseLength = CARD_MAX_RESPONSE;
         status = kind->command(slot->Card, slot->Ticket, Apdu, Length, slot->Response, &slot->ResponseLength);
@@ -358,6 +361,7 @@ static VOID forget(READER_EXTENSION *Reader)
     slot->Ready = FALSE;
     slot->Raw = FALSE;
     slot->LeftUs = 0;
+    card_wipe(slot->Stale, slot->StaleLength);
     slot->StaleLength = 0;
     line_show(slot, NULL, 0);
 }
@@ -543,5 +547,39 @@ VOID wire_abandon(READER_EXTENSION *Reader)
     } else if (slot->Phase == PHASE_PROTOCOL) {
         start_engine(slot);
         slot->Resync = slot->Protocol == 1;
+    }
+}
+
+/* The engine of the protocol still needs what it has of a command, or of a response; or a block is to come again. */
+static BOOLEAN still_needed(const struct vreader_slot *Slot)
+{
+    const struct iso7816_t0_card *t0 = &Slot->Engine.T0;
+
+    return Slot->StaleLength > 0 || (Slot->Phase == PHASE_PROTOCOL && Slot->Protocol == 0 &&
+                                     (t0->holding || t0->repeats || t0->envelope_size > 0));
+}
+
+VOID wire_forget(READER_EXTENSION *Reader)
+{
+    struct vreader_slot *slot = Reader->Slot;
+    PSMARTCARD_EXTENSION smartcard = Reader->Smartcard;
+
+    card_wipe(smartcard->SmartcardRequest.Buffer, smartcard->SmartcardRequest.BufferSize);
+    card_wipe(smartcard->SmartcardReply.Buffer, smartcard->SmartcardReply.BufferSize);
+    if (slot == NULL) {
+        return;
+    }
+    card_wipe(slot->ToCard.Bytes, sizeof slot->ToCard.Bytes);
+    card_wipe(slot->ToReader.Bytes, sizeof slot->ToReader.Bytes);
+    slot->Secret += Reader->Op.ToCard + 1;
+    if (slot->Phase == PHASE_PROTOCOL && slot->Protocol == 1 && (slot->Engine.T1.tx[1] & 0x80) == 0) {
+        card_wipe(slot->Engine.T1.tx, sizeof slot->Engine.T1.tx); /* an I-block, which is never sent from here again */
+    } else if (slot->Phase == PHASE_PROTOCOL && slot->Protocol == 0) {
+        card_wipe(slot->Engine.T0.out, sizeof slot->Engine.T0.out);
+    }
+    if (!still_needed(slot)) {
+        card_wipe(slot->Command, slot->Secret < sizeof slot->Command ? slot->Secret : sizeof slot->Command);
+        card_wipe(slot->Response, slot->ResponseLength < sizeof slot->Response ? slot->ResponseLength : 0);
+        slot->Secret = 0;
     }
 }
