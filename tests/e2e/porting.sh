@@ -35,6 +35,7 @@ times() { grep -cE -- "$1" "$work/said" || true; }
 [ "$(times '^ATR 3B 04 45 43 48 4F')" = 3 ] || die 'the example was to be powered three times: plain, and with two sanitizers'
 grep -q 'AB CD 90 00' "$work/said" || die 'the toy card did not give back what it had been given'
 grep -qE '(WARNING|ERROR): (Address|Thread|Leak)Sanitizer|runtime error:' "$work/said" && die 'a sanitizer complained'
+[ "$(times '^no rule was broken')" = 1 ] || die 'the verifier was to find nothing'
 [ -s "$work/home/report.xml" ] || die 'there is no report.xml'
 totals=2
 [ "$part" = linux ] || totals=3
