@@ -7,52 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-uint64_t bench_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-double bench_percentile(double *samples, size_t count, double percent)
-{
-    if (count == 0) {
-        return 0;
-    }
-    qsort(samples, count, sizeof(*samples), compare);
-    size_t at = (size_t)((double)count * percent / 100);
-    return samples[at < count ? at : count - 1];
-}
-
-void bench_line(const char *name, double figure, const char *unit, double target)
-{
-    if (target > 0) {
-        printf("%-64s %10.1f %-12s target: under %g%s\n", name, figure, unit, target,
-               figure < target ? "" : "  MISSED");
-    } else {
-        printf("%-64s %10.1f %s\n", name, figure, unit);
-    }
-    fflush(stdout);
-}
 
 double bench_instructions(const char *self, const char *function, const char *what)
 {
     char command[1024], line[256];
-    double collected = -1;
+    double collected = BENCH_UNKNOWN;
+
+    if (bench_is_quick())
+        return BENCH_UNKNOWN;
     snprintf(command, sizeof(command),
              "valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect=%s '%s' --counted %s 2>&1",
              function, self, what);
     FILE *pipe = popen(command, "r");
     if (pipe == NULL) {
-        return -1;
+        return BENCH_UNKNOWN;
     }
     while (fgets(line, sizeof(line), pipe) != NULL) {
         char *at = strstr(line, "Collected : ");
@@ -60,7 +28,7 @@ double bench_instructions(const char *self, const char *function, const char *wh
             collected = strtod(at + strlen("Collected : "), NULL);
         }
     }
-    return pclose(pipe) == 0 && collected > 0 ? collected : -1;
+    return pclose(pipe) == 0 && collected > 0 ? collected : BENCH_UNKNOWN;
 }
 
 void bench_check(NTSTATUS status, const char *what)
@@ -86,16 +54,14 @@ void bench_vendor(struct smartcrd_handle *handle, uint32_t code, const char *tex
     bench_check(smartcrd_control(handle, &request, NULL), text);
 }
 
-struct smartcrd *bench_echo_reader(uint32_t protocol, struct smartcrd_handle **handle, struct smartcrd_handle **panel)
+void bench_add_echo(struct smartcrd *context, uint32_t protocol, struct smartcrd_handle **handle,
+                    struct smartcrd_handle **panel)
 {
-    struct smartcrd *context;
     char name[SMARTCRD_NAME_MAX], panel_name[SMARTCRD_NAME_MAX + 8];
     struct smartcrd_handle *slot;
     uint8_t atr[33];
     size_t atr_size = sizeof(atr);
 
-    bench_check(smartcrd_create(NULL, &context), "create a context");
-    bench_check(smartcrd_load_driver(context, "vreader", NULL, 0), "load the driver vreader");
     bench_check(smartcrd_add_reader(context, "vreader", name, sizeof(name)), "add a reader");
     snprintf(panel_name, sizeof(panel_name), "%s-panel", name);
     bench_check(smartcrd_open(context, panel_name, &slot), "open the panel");
@@ -108,6 +74,15 @@ struct smartcrd *bench_echo_reader(uint32_t protocol, struct smartcrd_handle **h
     } else {
         smartcrd_close(slot);
     }
+}
+
+struct smartcrd *bench_echo_reader(uint32_t protocol, struct smartcrd_handle **handle, struct smartcrd_handle **panel)
+{
+    struct smartcrd *context;
+
+    bench_check(smartcrd_create(NULL, &context), "create a context");
+    bench_check(smartcrd_load_driver(context, "vreader", NULL, 0), "load the driver vreader");
+    bench_add_echo(context, protocol, handle, panel);
     return context;
 }
 

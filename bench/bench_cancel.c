@@ -34,38 +34,68 @@ static double cancel_us(struct smartcrd_handle *handle, const struct smartcrd_re
     return elapsed;
 }
 
-int main(void)
+static void with_a_routine(void)
 {
     static double samples[ROUNDS];
+    const size_t rounds = bench_rounds(ROUNDS);
     uint8_t buffer[64];
     struct smartcrd_handle *handle, *panel;
     struct smartcrd *context = bench_echo_reader(SCARD_PROTOCOL_T1, &handle, &panel);
     struct smartcrd_request request = bench_short_apdu(SCARD_PROTOCOL_T1, buffer);
+
     bench_vendor(panel, IOCTL_VREADER_FAULT, "mute count=0");
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < rounds; i++)
         samples[i] = cancel_us(handle, &request);
-    }
-    bench_line("cancel to completion, driver with a cancel routine, median", bench_percentile(samples, ROUNDS, 50),
-               "us", 50);
-    bench_line("  99 of 100 are under", bench_percentile(samples, ROUNDS, 99), "us", 0);
+    bench_show((struct bench_figure){.name = "cancel.routine",
+                                     .means = "cancel to completion, driver with a cancel routine",
+                                     .unit = "us",
+                                     .samples = samples,
+                                     .count = rounds,
+                                     .target = 20});
+    bench_show((struct bench_figure){.name = "cancel.routine_99",
+                                     .means = "the same, 99 of 100 are under",
+                                     .unit = "us",
+                                     .value = bench_percentile(samples, rounds, 99)});
     smartcrd_close(panel);
     smartcrd_close(handle);
     smartcrd_destroy(context);
+}
+
+static void without_one(void)
+{
+    const struct smartcrd_request request = {.code = IOCTL_SMARTCARD_EJECT, .timeout_ms = SMARTCRD_NO_TIMEOUT};
+    static double samples[SLOW_ROUNDS];
+    const size_t rounds = bench_rounds(SLOW_ROUNDS);
+    struct smartcrd_handle *handle;
+    struct smartcrd *context;
 
     pending_ms = 30;
     bench_check(smartcrd_create(NULL, &context), "create a context");
     bench_check(smartcrd_add_driver(context, "pending", pending_entry), "load the pending driver");
     bench_check(smartcrd_open(context, "SCReader0", &handle), "open its reader");
-    request = (struct smartcrd_request){.code = IOCTL_SMARTCARD_EJECT, .timeout_ms = SMARTCRD_NO_TIMEOUT};
-    for (size_t i = 0; i < SLOW_ROUNDS; i++) {
-        samples[i] = cancel_us(handle, &request);
+    for (size_t i = 0; i < rounds; i++) {
+        samples[i] = cancel_us(handle, &request) / 1000;
         /* A synchronous one waits for its turn: the driver has let go of the cancelled one then. */
         bench_check(smartcrd_control(handle, &request, NULL), "eject");
     }
-    bench_line("cancel to completion, driver without one, median", bench_percentile(samples, SLOW_ROUNDS, 50) / 1000,
-               "ms", 20);
-    bench_line("  99 of 100 are under", bench_percentile(samples, SLOW_ROUNDS, 99) / 1000, "ms", 0);
+    bench_show((struct bench_figure){.name = "cancel.none",
+                                     .means = "cancel to completion, driver without a cancel routine",
+                                     .unit = "ms",
+                                     .samples = samples,
+                                     .count = rounds,
+                                     .target = 20});
+    bench_show((struct bench_figure){.name = "cancel.none_99",
+                                     .means = "the same, 99 of 100 are under",
+                                     .unit = "ms",
+                                     .value = bench_percentile(samples, rounds, 99)});
     smartcrd_close(handle);
     smartcrd_destroy(context);
+}
+
+int main(int argc, char **argv)
+{
+    bench_begin(&argc, argv);
+    with_a_routine();
+    without_one();
     return 0;
 }

@@ -59,12 +59,28 @@ static void must(int condition, const char *what)
 static double median_ns(void (*work)(void), size_t rounds)
 {
     static double samples[ROUNDS];
+    rounds = bench_rounds(rounds);
     for (size_t i = 0; i < rounds; i++) {
         uint64_t began = bench_now();
         counted(work);
         samples[i] = (double)(bench_now() - began);
     }
     return bench_percentile(samples, rounds, 50);
+}
+
+struct subject {
+    const char *name, *means;
+};
+
+/* A figure of a subject: the whole, or a part of it. */
+static void show(struct subject subject, const char *part, const char *part_means, double value, const char *unit,
+                 double target)
+{
+    char name[64], means[128];
+
+    snprintf(name, sizeof(name), "engines.%s%s%s", subject.name, *part ? "." : "", part);
+    snprintf(means, sizeof(means), "%s%s%s", subject.means, *part_means ? ": " : "", part_means);
+    bench_show((struct bench_figure){.name = name, .means = means, .unit = unit, .value = value, .target = target});
 }
 
 /* ---- ATR --------------------------------------------------------------------------------------------------------- */
@@ -170,15 +186,15 @@ static void least_work(void)
 }
 
 static const struct {
-    const char *name;
+    struct subject subject;
     enum iso7816_edc edc;
     uint8_t ifs;
     double target;
 } chains[] = {
-    {"T=1, 64 KiB both ways, IFS 254, LRC", ISO7816_EDC_LRC, 254, 2},
-    {"T=1, the same with the standard's CRC", ISO7816_EDC_CRC, 254, 2},
-    {"T=1, the same with Microsoft's CRC", ISO7816_EDC_CRC_A001, 254, 2},
-    {"T=1, the same with IFS 32, LRC", ISO7816_EDC_LRC, 32, 0},
+    {{"t1_lrc", "T=1, 64 KiB both ways, IFS 254, LRC"}, ISO7816_EDC_LRC, 254, 2},
+    {{"t1_crc", "T=1, 64 KiB both ways, IFS 254, the standard\'s CRC"}, ISO7816_EDC_CRC, 254, 2},
+    {{"t1_crc_microsoft", "T=1, 64 KiB both ways, IFS 254, Microsoft\'s CRC"}, ISO7816_EDC_CRC_A001, 254, 2},
+    {{"t1_ifs32", "T=1, 64 KiB both ways, IFS 32, LRC"}, ISO7816_EDC_LRC, 32, 0},
 };
 #define CHAINS (sizeof(chains) / sizeof(chains[0]))
 
@@ -192,23 +208,27 @@ static void configure(size_t chain)
 
 static void bench_chain(const char *self, size_t chain)
 {
+    const struct subject subject = chains[chain].subject;
     char what[32];
     double ns, all, edc;
+    bool known;
 
     configure(chain);
     ns = median_ns(t1_exchange, ROUNDS);
-    bench_line(chains[chain].name, BYTES / ns * 1000, "MB/s", 0);
-    bench_line("  a block", ns / (double)block_count, "ns", 0);
-    bench_line("  its EDC alone, made and checked", median_ns(edc_alone, ROUNDS) / (double)block_count, "ns", 0);
+    show(subject, "", "", BYTES / ns * 1000, "MB/s", 0);
+    show(subject, "block", "a block", ns / (double)block_count, "ns", 0);
+    show(subject, "edc", "its EDC alone, made and checked", median_ns(edc_alone, ROUNDS) / (double)block_count, "ns",
+         0);
     snprintf(what, sizeof(what), "t1 %zu", chain);
     all = bench_instructions(self, "counted", what);
     snprintf(what, sizeof(what), "edc %zu", chain);
     edc = bench_instructions(self, "counted", what);
-    if (all > 0 && edc > 0) {
-        bench_line("  a block, both engines", all / (double)block_count, "instructions", 0);
-        bench_line("  a byte, both engines", all / BYTES, "instructions", 0);
-        bench_line("  a byte, beyond the EDC", (all - edc) / BYTES, "instructions", chains[chain].target);
-    }
+    known = all > 0 && edc > 0;
+    show(subject, "block_instructions", "a block, both engines", known ? all / (double)block_count : BENCH_UNKNOWN,
+         "instructions", 0);
+    show(subject, "byte_instructions", "a byte, both engines", known ? all / BYTES : BENCH_UNKNOWN, "instructions", 0);
+    show(subject, "beyond_edc", "a byte, beyond the EDC", known ? (all - edc) / BYTES : BENCH_UNKNOWN, "instructions",
+         chains[chain].target);
 }
 
 /* ---- T=0 --------------------------------------------------------------------------------------------------------- */
@@ -250,6 +270,7 @@ static void t0_both_ways(void)
 static void bench_t0(const char *self)
 {
     static uint8_t held[256];
+    const struct subject t0 = {"t0", "T=0, 255 bytes to the card, 256 from it"};
     double ns, instructions;
     iso7816_t0_card_init(&t0_card, taken, sizeof(taken), held, sizeof(held));
     answer[256] = 0x90;
@@ -258,11 +279,10 @@ static void bench_t0(const char *self)
     if (self == NULL) {
         return;
     }
-    bench_line("T=0, 255 bytes to the card, 256 from it", T0_CHARACTERS / ns * 1000, "Mchar/s", 0);
+    show(t0, "", "", T0_CHARACTERS / ns * 1000, "Mchar/s", 0);
     instructions = bench_instructions(self, "counted", "t0 0");
-    if (instructions > 0) {
-        bench_line("  a character, both engines", instructions / ROUNDS / T0_CHARACTERS, "instructions", 0);
-    }
+    show(t0, "character_instructions", "a character, both engines",
+         instructions > 0 ? instructions / ROUNDS / T0_CHARACTERS : BENCH_UNKNOWN, "instructions", 0);
 }
 
 /* ---- loss -------------------------------------------------------------------------------------------------------- */
@@ -278,10 +298,12 @@ static int lost(void)
 
 static void bench_loss(void)
 {
+    const struct subject loss = {"loss", "T=1, 60 bytes both ways, 1 of 100 blocks lost"};
+    const size_t rounds = bench_rounds(LOSSY_ROUNDS);
     double blocks = 0, repeated = 0, answered = 0;
     config = (struct iso7816_t1_config){.ifsc = 32, .ifsd = 32};
     begin();
-    for (unsigned i = 0; i < LOSSY_ROUNDS; i++) {
+    for (size_t i = 0; i < rounds; i++) {
         enum iso7816_t1_action action = iso7816_t1_host_start(&host, command, 60, reply, sizeof(reply));
         while (action == ISO7816_T1_SEND) {
             enum iso7816_t1_action does = ISO7816_T1_RECEIVE;
@@ -301,10 +323,9 @@ static void bench_loss(void)
             begin();
         }
     }
-    bench_line("T=1, 60 bytes both ways, 1 of 100 blocks lost: repeated, in 1000", repeated / blocks * 1000, "blocks",
-               0);
-    bench_line("  not answered, in 1000000 commands", (LOSSY_ROUNDS - answered) / LOSSY_ROUNDS * 1000000, "commands",
-               0);
+    show(loss, "repeated", "repeated, in 1000", repeated / blocks * 1000, "blocks", 0);
+    show(loss, "unanswered", "not answered, in 1000000 commands",
+         ((double)rounds - answered) / (double)rounds * 1000000, "commands", 0);
 }
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
@@ -323,8 +344,10 @@ static void count_one(const char *what, size_t chain)
 
 int main(int argc, char **argv)
 {
+    const struct subject parser = {"atr", "ATR parser, mean over the real ATRs of pcsc-tools' list"};
     double instructions;
 
+    bench_begin(&argc, argv);
     for (size_t i = 0; i < COMMAND; i++) {
         command[i] = (uint8_t)(i * 7 + i / 251);
     }
@@ -337,22 +360,21 @@ int main(int argc, char **argv)
         return 0;
     }
     if (atr_count > 0) {
-        bench_line("ATR parser, mean over the real ATRs of pcsc-tools' list",
-                   median_ns(parse_all, ROUNDS) / (double)atr_count, "ns", 300);
+        show(parser, "", "", median_ns(parse_all, ROUNDS) / (double)atr_count, "ns", 300);
         instructions = bench_instructions(argv[0], "counted", "atr 0");
-        if (instructions > 0) {
-            bench_line("  the same, counted by callgrind", instructions / (double)atr_count, "instructions", 0);
-        } else {
-            printf("  (instructions were not counted: valgrind did not run)\n");
-        }
+        show(parser, "instructions", "counted by callgrind",
+             instructions > 0 ? instructions / (double)atr_count : BENCH_UNKNOWN, "instructions", 0);
     } else {
         printf("  (no ATRs: " LIST ", of Debian's pcsc-tools, is not there)\n");
     }
     for (size_t i = 0; i < CHAINS; i++) {
         bench_chain(argv[0], i);
     }
-    bench_line("  for comparison: bytes copied twice, exclusive-or taken twice",
-               BYTES / median_ns(least_work, ROUNDS) * 1000, "MB/s", 0);
+    bench_show((struct bench_figure){.name = "engines.least_work",
+                                     .means = "the same bytes copied twice, exclusive-or taken twice",
+                                     .unit = "MB/s",
+                                     .value = BYTES / median_ns(least_work, ROUNDS) * 1000,
+                                     .beside = "engines.t1_lrc"});
     bench_t0(argv[0]);
     bench_loss();
     return 0;

@@ -29,11 +29,11 @@ void ask_many(struct smartcrd_handle *handle, unsigned calls)
     }
 }
 
-static double system_call_ns(void)
+static void system_call(size_t rounds)
 {
     static double samples[ROUNDS];
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC), value;
-    for (size_t i = 0; i < ROUNDS; i++) {
+    for (size_t i = 0; i < rounds; i++) {
         uint64_t began = bench_now();
         for (unsigned n = 0; n < 1000; n++) {
             ioctl(fd, FIONREAD, &value);
@@ -41,32 +41,46 @@ static double system_call_ns(void)
         samples[i] = (double)(bench_now() - began) / 1000;
     }
     close(fd);
-    return bench_percentile(samples, ROUNDS, 50);
+    bench_show((struct bench_figure){.name = "last_error.ioctl",
+                                     .means = "the cheapest ioctl(2) of this system",
+                                     .unit = "ns",
+                                     .samples = samples,
+                                     .count = rounds,
+                                     .beside = "last_error.time"});
 }
 
 int main(int argc, char **argv)
 {
     static double samples[ROUNDS];
     struct smartcrd_handle *handle;
-    struct smartcrd *context = bench_echo_reader(SCARD_PROTOCOL_T1, &handle, NULL);
+    struct smartcrd *context;
+    size_t rounds;
 
+    bench_begin(&argc, argv);
+    rounds = bench_rounds(ROUNDS);
+    context = bench_echo_reader(SCARD_PROTOCOL_T1, &handle, NULL);
     if (argc > 1 && strcmp(argv[1], "--counted") == 0) {
         ask_many(handle, COUNTED);
     } else {
         ask_many(handle, CALLS);
-        for (size_t i = 0; i < ROUNDS; i++) {
+        for (size_t i = 0; i < rounds; i++) {
             uint64_t began = bench_now();
             ask_many(handle, CALLS);
             samples[i] = (double)(bench_now() - began) / CALLS;
         }
-        bench_line("GET_LAST_ERROR through a handle, median", bench_percentile(samples, ROUNDS, 50), "ns", 100);
-        double instructions = bench_instructions(argv[0], "ask_many", "") / COUNTED;
-        if (instructions > 0) {
-            bench_line("  the same, counted by callgrind", instructions, "instructions", 250);
-        } else {
-            printf("  (instructions were not counted: valgrind did not run)\n");
-        }
-        bench_line("  for comparison: the cheapest ioctl(2) on this machine", system_call_ns(), "ns", 0);
+        bench_show((struct bench_figure){.name = "last_error.time",
+                                         .means = "GET_LAST_ERROR through a handle",
+                                         .unit = "ns",
+                                         .samples = samples,
+                                         .count = rounds,
+                                         .target = 60});
+        system_call(rounds);
+        double instructions = bench_instructions(argv[0], "ask_many", "");
+        bench_show((struct bench_figure){.name = "last_error.instructions",
+                                         .means = "the same, counted by callgrind",
+                                         .unit = "instructions",
+                                         .value = instructions > 0 ? instructions / COUNTED : BENCH_UNKNOWN,
+                                         .target = 251});
     }
     smartcrd_close(handle);
     smartcrd_destroy(context);

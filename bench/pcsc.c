@@ -125,18 +125,22 @@ static double exchange_us(SCARDHANDLE card, const uint8_t *command, size_t size,
 
 enum rival { OURS, VPCD, NOTHING, INSIDE, RIVALS };
 
-static void line(const char *name, double *samples, const char *unit)
+/* A figure of one kind of exchange: of ours, or of a rival's beside ours. */
+static void show(const char *ours, const char *part, struct bench_figure figure)
 {
-    const double low = bench_percentile(samples, ROUNDS, 10), high = bench_percentile(samples, ROUNDS, 90);
+    char name[64];
 
-    printf("%-64s %10.1f %s (10th to 90th percentile %.1f to %.1f)\n", name, bench_percentile(samples, ROUNDS, 50),
-           unit, low, high);
+    snprintf(name, sizeof(name), "%s%s%s", ours, *part ? "." : "", part);
+    figure.name = name;
+    figure.count = ROUNDS;
+    bench_show(figure);
 }
 
-static void measure_exchange(const char *what, const uint8_t *command, size_t size, size_t wanted)
+static void measure_exchange(const char *name, const char *what, const uint8_t *command, size_t size, size_t wanted)
 {
-    const char *const words[RIVALS] = {what, "  vsmartcard's vpcd with a fast card", "  a handler that does nothing",
-                                       "  in process, through smartcrd.h"};
+    const char *const parts[RIVALS] = {"", "vpcd", "nothing", "inside"};
+    const char *const words[RIVALS] = {what, "vsmartcard's vpcd with a fast card", "a handler that does nothing",
+                                       "in process, through smartcrd.h"};
     static double samples[RIVALS][ROUNDS], to_vpcd[ROUNDS], to_floor[ROUNDS];
     SCARDHANDLE cards[3] = {open_card(ours()), open_card(theirs()), open_card(reader("nothing"))};
 
@@ -144,13 +148,19 @@ static void measure_exchange(const char *what, const uint8_t *command, size_t si
         for (unsigned rival = OURS; rival <= NOTHING; rival++)
             samples[rival][round] = exchange_us(cards[rival], command, size, wanted);
         samples[INSIDE][round] = inside_exchange(command, size, CALLS) / 1000;
-        to_vpcd[round] = samples[OURS][round] / samples[VPCD][round];
-        to_floor[round] = samples[OURS][round] / samples[NOTHING][round];
+        to_vpcd[round] = samples[OURS][round] / samples[VPCD][round] * 100;
+        to_floor[round] = samples[OURS][round] / samples[NOTHING][round] * 100;
     }
     for (unsigned rival = OURS; rival < RIVALS; rival++)
-        line(words[rival], samples[rival], "us");
-    bench_line("  our time as a part of vpcd's", bench_percentile(to_vpcd, ROUNDS, 50) * 100, "%", 50);
-    bench_line("  our time as a part of that with nothing", bench_percentile(to_floor, ROUNDS, 50) * 100, "%", 120);
+        show(
+            name, parts[rival],
+            (struct bench_figure){
+                .means = words[rival], .unit = "us", .samples = samples[rival], .beside = rival == OURS ? NULL : name});
+    show(name, "to_vpcd",
+         (struct bench_figure){.means = "our time as a part of vpcd's", .unit = "%", .samples = to_vpcd, .target = 50});
+    show(name, "to_nothing",
+         (struct bench_figure){
+             .means = "our time as a part of that with nothing", .unit = "%", .samples = to_floor, .target = 120});
     for (unsigned i = 0; i < 3; i++)
         SCardDisconnect(cards[i], SCARD_LEAVE_CARD);
 }
@@ -163,9 +173,14 @@ static void measure_exchanges(void)
     for (unsigned any = 0; any < 2; any++) {
         process_pin(pcscd, !any);
         process_pin(getpid(), !any);
-        printf("pcscd and application on %s processor:\n", any ? "any" : "one");
-        measure_exchange("SCardTransmit, 5 bytes out, 4 back, median", five, sizeof(five), 4);
-        measure_exchange("SCardTransmit, 256 bytes out, 252 back, median", long_one, sizeof(long_one), 252);
+        measure_exchange(any ? "pcsc.short_any" : "pcsc.short_one",
+                         any ? "SCardTransmit, 5 bytes out, 4 back, on any processor"
+                             : "SCardTransmit, 5 bytes out, 4 back, pcscd and application on one processor",
+                         five, sizeof(five), 4);
+        measure_exchange(any ? "pcsc.long_any" : "pcsc.long_one",
+                         any ? "SCardTransmit, 256 bytes out, 252 back, on any processor"
+                             : "SCardTransmit, 256 bytes out, 252 back, pcscd and application on one processor",
+                         long_one, sizeof(long_one), 252);
     }
 }
 
@@ -223,7 +238,7 @@ static void *put_in_later(void *argument)
     return NULL;
 }
 
-static void measure_insertion(struct doing *doing, const char *what, double target)
+static void measure_insertion(struct doing *doing, struct bench_figure figure)
 {
     double samples[INSERTIONS];
     pthread_t thread;
@@ -243,7 +258,10 @@ static void measure_insertion(struct doing *doing, const char *what, double targ
         samples[i] = (samples[i] - (double)doing->began) / 1e6;
         until(doing->reader, SCARD_STATE_PRESENT);
     }
-    bench_line(what, bench_percentile(samples, INSERTIONS, 50), "ms", target);
+    figure.unit = "ms";
+    figure.samples = samples;
+    figure.count = INSERTIONS;
+    bench_show(figure);
 }
 
 /* ---- swaps --------------------------------------------------------------------------------------------------------- */
@@ -268,16 +286,10 @@ static unsigned measure_swaps(struct doing *doing, unsigned count)
     return noticed;
 }
 
-static void swaps_line(const char *what, unsigned noticed, unsigned count, bool target)
-{
-    printf("%-64s %10u of %u%s%s\n", what, noticed, count, target ? "    target: every one" : "",
-           target && noticed < count ? "  MISSED" : "");
-}
-
 /* ---- removal during a transmit ------------------------------------------------------------------------------------- */
 
 /* The card hangs up when the command reaches it. */
-static void measure_removal(const char *what, const char *name, uint16_t port)
+static void measure_removal(struct bench_figure figure, const char *name, uint16_t port)
 {
     static const uint8_t command[] = {0x00, 0xB0, 0x00, 0x00, 0x02};
     struct vpcd_card *peer = vpcd_insert(port);
@@ -285,13 +297,16 @@ static void measure_removal(const char *what, const char *name, uint16_t port)
     _Atomic uint64_t left = 0;
     uint8_t reply[300];
     DWORD size = sizeof(reply);
-    double ms;
+    char means[128];
     LONG error;
 
     vpcd_leave_at_command(peer, &left);
     error = SCardTransmit(card, SCARD_PCI_T1, command, sizeof(command), NULL, reply, &size);
-    ms = (double)(bench_now() - left) / 1e6;
-    printf("%-64s %10.1f ms later: %s, %lu bytes\n", what, ms, pcsc_stringify_error(error), size);
+    figure.value = (double)(bench_now() - left) / 1e6;
+    figure.unit = "ms";
+    snprintf(means, sizeof(means), "%s, with %lu bytes: %s", figure.means, size, pcsc_stringify_error(error));
+    figure.means = means;
+    bench_show(figure);
     SCardDisconnect(card, SCARD_LEAVE_CARD);
     vpcd_remove(peer);
 }
@@ -300,9 +315,11 @@ static void measure_removal(const char *what, const char *name, uint16_t port)
 
 static void measure_idle(const pid_t *processes)
 {
-    static const char *const words[] = {"a pcscd with 16 idle readers of smartcrd: processor time",
-                                        "  with 16 of the handler that does nothing, polled by pcscd",
-                                        "  with the two of vpcd"};
+    static const struct {
+        const char *cpu, *wakes, *means;
+    } idle[] = {{"pcsc.idle", "pcsc.wake_ups", "a pcscd with 16 idle readers of smartcrd"},
+                {"pcsc.idle.nothing", "pcsc.wake_ups.nothing", "with 16 of the handler that does nothing, polled"},
+                {"pcsc.idle.vpcd", "pcsc.wake_ups.vpcd", "with the two of vpcd"}};
     struct cost before[3], after[3];
 
     for (unsigned i = 0; i < 3; i++)
@@ -311,14 +328,19 @@ static void measure_idle(const pid_t *processes)
     for (unsigned i = 0; i < 3; i++)
         after[i] = process_cost(processes[i]);
     for (unsigned i = 0; i < 3; i++) {
-        const double used = (double)(after[i].cpu_ns - before[i].cpu_ns) / IDLE_S / 1e7;
-
-        printf("%-64s %10.4f %% (%.1f wake-ups a second)%s\n", words[i], used,
-               (double)(after[i].sleeps - before[i].sleeps) / IDLE_S,
-               i > 0          ? ""
-               : used < 0.001 ? "    target: none"
-                              : "    target: none  MISSED");
+        bench_show((struct bench_figure){.name = idle[i].cpu,
+                                         .means = idle[i].means,
+                                         .unit = "% of a processor",
+                                         .value = (double)(after[i].cpu_ns - before[i].cpu_ns) / IDLE_S / 1e7,
+                                         .target = i == 0 ? 0.001 : 0,
+                                         .beside = i == 0 ? NULL : idle[0].cpu});
     }
+    for (unsigned i = 0; i < 3; i++)
+        bench_show((struct bench_figure){.name = idle[i].wakes,
+                                         .means = idle[i].means,
+                                         .unit = "wake-ups/s",
+                                         .value = (double)(after[i].sleeps - before[i].sleeps) / IDLE_S,
+                                         .beside = i == 0 ? NULL : idle[0].wakes});
 }
 
 int main(int count, char **arguments)
@@ -348,14 +370,30 @@ int main(int count, char **arguments)
     process_pin(getpid(), false);
 
     check(SCardConnect(hand, ours(), SCARD_SHARE_DIRECT, 0, &mine.card, &protocol), "SCardConnect");
-    measure_insertion(&mine, "a card goes in, until SCardGetStatusChange returns, median", 2);
-    measure_insertion(&vpcd, "  vsmartcard's vpcd", 0);
-    swaps_line("a card changed for another at once: noticed", measure_swaps(&mine, SWAPS), SWAPS, true);
-    swaps_line("  vsmartcard's vpcd", measure_swaps(&vpcd, VPCD_SWAPS), VPCD_SWAPS, false);
+    measure_insertion(&mine, (struct bench_figure){.name = "pcsc.insertion",
+                                                   .means = "a card goes in, until SCardGetStatusChange returns",
+                                                   .target = 2});
+    measure_insertion(
+        &vpcd,
+        (struct bench_figure){.name = "pcsc.insertion.vpcd", .means = "vsmartcard's vpcd", .beside = "pcsc.insertion"});
+    bench_show((struct bench_figure){.name = "pcsc.swaps",
+                                     .means = "a card changed for another at once: noticed, of 200",
+                                     .unit = "swaps",
+                                     .value = measure_swaps(&mine, SWAPS),
+                                     .at_least = SWAPS});
+    bench_show((struct bench_figure){.name = "pcsc.swaps.vpcd",
+                                     .means = "vsmartcard's vpcd, of 10",
+                                     .unit = "swaps",
+                                     .value = measure_swaps(&vpcd, VPCD_SWAPS),
+                                     .beside = "pcsc.swaps"});
     take_out(&vpcd);
     until(theirs(), SCARD_STATE_EMPTY);
-    measure_removal("a vpcd card goes during SCardTransmit", our_vpcd(), our_port);
-    measure_removal("  vsmartcard's vpcd", theirs(), their_port);
+    measure_removal((struct bench_figure){.name = "pcsc.removal",
+                                          .means = "a vpcd card goes during SCardTransmit, until it returns"},
+                    our_vpcd(), our_port);
+    measure_removal(
+        (struct bench_figure){.name = "pcsc.removal.vpcd", .means = "vsmartcard's vpcd", .beside = "pcsc.removal"},
+        theirs(), their_port);
     measure_idle(idle);
     return 0;
 }
