@@ -187,6 +187,17 @@ killed_it_leaves_no_pcscd() {
     [ ! -e "$pcscd" ] || fail 'pcscd is still there'
 }
 
+without_a_namespace_pcscd_is_handed_its_socket() {
+    mkdir -p nothing
+    printf '#!/bin/sh\nexit 1\n' >nothing/unshare
+    chmod +x nothing/unshare
+    PATH=$PWD/nothing:$PATH ends 0 "$SMARTCRD_PCSCD" --card echo --card 'nonsense' -- sh -c \
+        'stat -c %a "$PCSCLITE_CSOCK_NAME"; opensc-tool --reader 0 -a; smartcrd-pcsc list'
+    says out '3b:94:95:c0:02:31:fe:15:65:63:68:6f:18' '0  smartcrd 1 00 00' nonsense
+    same 700 "$(grep -x '[0-7]*' out)"
+    ! grep -q '^1 ' out || fail 'a reader that was refused is there'
+}
+
 run each_slot_has_its_own_card --card 'fs | | echo'
 run readers_with_several_slots_stand_beside_each_other --card 'fs|echo' --card 'echo|fs'
 run sixteen_slots_in_one_reader --card '|||||||||||||||echo'
@@ -204,4 +215,5 @@ run the_commands_exit_code_is_ours --card fs
 run wrong_words_are_refused --card fs
 run without_a_command_it_stays_until_it_is_interrupted --card fs
 run killed_it_leaves_no_pcscd --card fs
+run without_a_namespace_pcscd_is_handed_its_socket --card fs
 finish

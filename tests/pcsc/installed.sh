@@ -73,7 +73,8 @@ the_installed_tool_asks_the_reader() {
 }
 
 pcscd_takes_the_sample_and_the_bundle() {
-    # pcscd as a system has it, with our folders in place of its own, in a namespace of its own.
+    # pcscd as a system has it, with our folders in place of its own, in a namespace of its own. Where there is none to be
+    # had, it looks for bundles in its own folder: only the sample is tried.
     mkdir -p conf run drivers
     cp -R "$bundle" drivers
     sed "s|LIBPATH .*|LIBPATH $handler|" "$(find "$root" -path '*doc/smartcrd/reader.conf')" >conf/smartcrd
@@ -82,7 +83,12 @@ mount --bind drivers "$1" && mount --bind run /run/pcscd && exec pcscd --foregro
 TEXT
     as=(unshare --mount)
     [ "$(id -u)" = 0 ] || as=(unshare --user --map-root-user --mount)
-    "${as[@]}" sh start "$(pkg-config --variable=usbdropdir libpcsclite)" "$work/conf" >pcscd.log 2>&1 &
+    if "${as[@]}" mount -t tmpfs none /run; then
+        as+=(sh start "$(pkg-config --variable=usbdropdir libpcsclite)" "$work/conf")
+    else
+        as=(smartcrd-pcscd-listen run/pcscd.comm pcscd --foreground --debug --config "$work/conf")
+    fi
+    "${as[@]}" >pcscd.log 2>&1 &
     # shellcheck disable=SC2064
     trap "kill $! 2>/dev/null || true" EXIT
     soon pcscd.log 'daemon ready'
