@@ -43,7 +43,8 @@ static void write_where(struct verify_record *record)
     for (int i = 0; i < count && dying_driver[0] && !name[0]; i++) {
         Dl_info info;
         if (dladdr(frames[i], &info) && info.dli_fname && strstr(info.dli_fname, dying_driver))
-            smartcrd_function_name(frames[i], name, sizeof name);
+            /* A return address, which may be past the end of a function whose last call does not return. */
+            smartcrd_function_name((const char *)frames[i] - 1, name, sizeof name);
     }
     while (atomic_flag_test_and_set(&dying_busy))
         ;
