@@ -166,8 +166,8 @@ NTSTATUS smartcrd_open(struct smartcrd *context, const char *name, struct smartc
 /*
  * Cancel what the handle has in flight, close it, free it. Returns when nothing of it is left but what a driver that
  * does not let go still holds; that touches none of the caller's memory. Completions not yet reaped are dropped, their
- * buffers wiped. Operations of other threads that are inside end cancelled; queries of other threads must have returned.
- * NULL does nothing.
+ * buffers wiped. Operations of other threads that are inside end cancelled; queries and smartcrd_reap of other threads
+ * must have returned. NULL does nothing.
  */
 void smartcrd_close(struct smartcrd_handle *handle);
 

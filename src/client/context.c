@@ -57,6 +57,7 @@ NTSTATUS smartcrd_create(const struct smartcrd_options *options, struct smartcrd
     if (mine.verify && !nt_host_verify(context->host, smartcrd_code_name)) {
         nt_host_destroy(context->host);
         deadlines_destroy(&context->deadlines);
+        status = STATUS_INSUFFICIENT_RESOURCES;
         goto out;
     }
     pthread_mutex_init(&context->lock, NULL);

@@ -5,7 +5,7 @@
  * Locks, in the order in which they may be taken (none is held while driver code runs):
  *   context.lock -> reader.end_lock, the host's namespace lock
  *   handle.lock  -> reader.end_lock, reader.queue_lock
- *   reader.queue_lock, deadlines.lock -> the host's clock lock
+ *   deadlines.lock -> the host's clock lock
  */
 #ifndef CLIENT_CONTEXT_H
 #define CLIENT_CONTEXT_H

@@ -83,14 +83,18 @@ void journal_add(struct journal *journal, const struct smartcrd_journal_entry *e
     atomic_store_explicit(&journal->last, entry->sequence, memory_order_release);
 }
 
+/* One store of one word, and no new version: a reader finds the entry at any time, with the one status or the other. */
 void journal_late(struct journal *journal, uint64_t sequence, NTSTATUS late)
 {
+    const size_t at = offsetof(struct smartcrd_journal_entry, late);
     struct journal_slot *slot = &journal->slots[sequence & (journal->count - 1)];
     struct smartcrd_journal_entry entry;
+    uint64_t word;
 
     if (slot_read(slot, &entry) && entry.sequence == sequence) {
         entry.late = late;
-        slot_write(slot, &entry);
+        memcpy(&word, (const uint8_t *)&entry + at / sizeof(word) * sizeof(word), sizeof(word));
+        atomic_store_explicit(&slot->words[at / sizeof(word)], word, memory_order_release);
     }
 }
 

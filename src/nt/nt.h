@@ -114,7 +114,8 @@ PDEVICE_OBJECT nt_find(struct nt_host *host, const char *name);
 /*
  * Run `routine` on a worker thread, at PASSIVE_LEVEL, inside the host, as soon as possible: when every worker is busy,
  * another is started, so work that blocks delays no other work. STATUS_INSUFFICIENT_RESOURCES: no thread could be had,
- * the routine will not be called. `item` belongs to the host until the routine is entered.
+ * the routine will not be called. `item` belongs to the host until the routine is entered, after which the calling
+ * thread, if it is still in here, touches neither that nor the host.
  */
 struct nt_work {
     void (*routine)(struct nt_work *item);

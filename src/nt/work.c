@@ -126,7 +126,8 @@ static VOID retry(PKDPC dpc, PVOID context, PVOID argument1, PVOID argument2)
     bool idle = false, enough;
 
     pthread_mutex_lock(&host->work_lock);
-    enough = host->work_waiting == 0 || have_worker(host, &idle);
+    /* One thread at a time: those that have just been started are not counted as idle yet. */
+    enough = host->work_waiting == 0 || (have_worker(host, &idle) && host->work_waiting == 1);
     pthread_mutex_unlock(&host->work_lock);
     if (idle) {
         nt_futex_wake(&host->work_calls, 1);
@@ -176,7 +177,8 @@ static NTSTATUS queue(struct nt_host *host, struct nt_work *item, bool must)
     if (!enough && must) {
         retry_later(host);
     }
-    if (host->simulated && !NT_SUCCESS(status)) {
+    /* The item may have run by now, and have let somebody end the host, unless it is still here. */
+    if (!NT_SUCCESS(status) && host->simulated) {
         simulate_idle(host);
     }
     return status;

@@ -326,8 +326,10 @@ static void tracking_does_not_queue(void **state)
 {
     struct house *house = *state;
     uint64_t held = start_pending(house->handle, TOY_HOLD, NONE);
-    uint64_t tracking = start_pending(house->handle, IOCTL_SMARTCARD_IS_ABSENT, NONE);
+    uint64_t tracking;
 
+    toy_wait_held(house->toy, &house->toy->held);
+    tracking = start_pending(house->handle, IOCTL_SMARTCARD_IS_ABSENT, NONE);
     toy_wait_held(house->toy, &house->toy->tracking);
     assert_true(toy_let_go(house->toy, &house->toy->tracking, STATUS_SUCCESS, 0));
     assert_int_equal(reap_status(house->handle, tracking), STATUS_SUCCESS);

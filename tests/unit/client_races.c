@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Moments at which two threads are in each other's way, held open from inside: where the client wipes or grows memory. */
+/* Moments at which two threads are in each other's way, held open from inside: where the client wipes or grows memory, or
+ * stores to it. */
 #include "client_toy.h"
 
 #include "../../src/client/op.h"
@@ -274,6 +275,50 @@ static void a_new_cell_has_its_value_before_anyone_reads_it(void **state)
     assert_int_equal(last, STATUS_CRC_ERROR);
 }
 
+/* ---- an entry of the journal that gets its late status ------------------------------------------------------------- */
+
+#define PAGE 4096
+
+static struct journal late_journal;
+static uint64_t late_entry;
+static unsigned times_missing;
+
+/* The writer is in the middle, and loses its processor: who reads now must find the entry. */
+static void in_mid_write(int number)
+{
+    struct smartcrd_journal_entry entry;
+
+    (void)number;
+    times_missing += journal_read(&late_journal, late_entry - 1, &entry, 1) != 1 || entry.sequence != late_entry;
+    mprotect((uint8_t *)late_journal.slots + PAGE, PAGE, PROT_READ | PROT_WRITE);
+}
+
+static void a_late_status_hides_no_entry(void **state)
+{
+    const size_t size = sizeof(uint64_t) + sizeof(struct smartcrd_journal_entry); /* of a slot */
+    struct sigaction stored = {.sa_handler = in_mid_write}, before;
+    struct smartcrd_journal_entry entry = {.late = STATUS_PENDING};
+
+    (void)state;
+    assert_true(journal_create(&late_journal, 64));
+    late_entry = PAGE / size; /* it begins on the first page and ends on the second */
+    assert_true(PAGE % size > 0 && late_entry < 64);
+    for (uint64_t i = 1; i <= late_entry; i++) {
+        entry.sequence = i;
+        journal_add(&late_journal, &entry);
+    }
+    times_missing = 0;
+    assert_int_equal(sigaction(SIGSEGV, &stored, &before), 0);
+    assert_int_equal(mprotect((uint8_t *)late_journal.slots + PAGE, PAGE, PROT_READ), 0);
+    journal_late(&late_journal, late_entry, STATUS_IO_TIMEOUT);
+    sigaction(SIGSEGV, &before, NULL);
+    assert_int_equal(journal_read(&late_journal, late_entry - 1, &entry, 1), 1);
+    journal_destroy(&late_journal);
+    assert_int_equal(times_missing, 0);
+    assert_int_equal(entry.sequence, late_entry);
+    assert_int_equal(entry.late, STATUS_IO_TIMEOUT);
+}
+
 /* ---- no memory for the clock --------------------------------------------------------------------------------------- */
 
 #ifndef SANITIZED
@@ -319,6 +364,7 @@ int main(void)
         TEST(close_waits_for_an_exchange_until_its_last_line),
         cmocka_unit_test(a_refused_open_leaves_its_handle_to_a_removal_that_looks_at_it),
         TEST(a_new_cell_has_its_value_before_anyone_reads_it),
+        cmocka_unit_test(a_late_status_hides_no_entry),
 #ifndef SANITIZED
         TEST(without_memory_for_the_clock_a_cancel_waits_for_nobody),
 #endif

@@ -137,7 +137,8 @@ static void periodic_timer_fires_until_it_is_cancelled(void **state)
 
 /* ---- order ------------------------------------------------------------------------------------------------------- */
 
-#define MANY 500
+#define MANY        500
+#define MILLISECOND 10000 /* of system time */
 
 static int order[MANY];
 static LONG fired; /* atomic */
@@ -151,20 +152,23 @@ static void timers_fire_in_order_of_their_due_times(void **state)
 {
     static KTIMER timers[MANY];
     static KDPC dpcs[MANY];
-    LARGE_INTEGER base;
+    LARGE_INTEGER base, due;
     KTIMER last;
 
     fired = 0;
     KeQuerySystemTime(&base);
+    base.QuadPart += 2000 * MILLISECOND; /* by then all are set, and half of them cancelled */
     for (int i = 0; i < MANY; i++) {
         int rank = i * 37 % MANY; /* 37 and 500 have no common divisor: every rank once */
 
         KeInitializeTimer(&timers[i]);
         KeInitializeDpc(&dpcs[i], note, (PVOID)(intptr_t)rank);
-        KeSetTimer(&timers[i], milliseconds(50 + rank * 2), &dpcs[i]);
+        due.QuadPart = base.QuadPart + rank * MILLISECOND;
+        KeSetTimer(&timers[i], due, &dpcs[i]);
     }
     KeInitializeTimer(&last);
-    KeSetTimer(&last, milliseconds(50 + MANY * 2 + 50), NULL);
+    due.QuadPart = base.QuadPart + MANY * MILLISECOND;
+    KeSetTimer(&last, due, NULL);
     for (int i = 0; i < MANY; i += 2) {
         assert_true(KeCancelTimer(&timers[i])); /* out of the middle of the heap */
     }

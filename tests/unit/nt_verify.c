@@ -7,6 +7,8 @@
 
 #include "../../src/nt/verify/verify.h"
 
+#include <sched.h>
+
 /* What the driver below does in its DriverEntry. */
 static void (*deed)(void);
 
@@ -212,6 +214,13 @@ static void free_behind_and_write(void)
     block[SIZE - 1] = 0;
 }
 
+static void free_and_write_behind(void)
+{
+    block = ExAllocatePoolWithTag(NonPagedPoolNx, SIZE, 0);
+    ExFreePoolWithTag(block, 0);
+    block[SIZE] = 0;
+}
+
 static void free_twice(void)
 {
     write_at(0);
@@ -249,12 +258,82 @@ static void freed_pool_is_looked_at_when_its_driver_goes(void **state)
 {
     load(*state, free_behind_and_write);
     expect_only(*state, "pool_used_after_free", 1);
+    load(*state, free_and_write_behind);
+    expect_only(*state, "pool_used_after_free", 1);
+}
+
+static struct nt_host *watching;
+static bool found_meanwhile;
+
+static void free_and_write_and_free_more(void)
+{
+    struct nt_violation violation;
+
+    free_behind_and_write();
+    fill_many();
+    found_meanwhile =
+        nt_next_violation(watching, &violation) && strcmp(violation.rule->name, "pool_used_after_free") == 0;
+}
+
+static void freed_pool_is_looked_at_when_more_is_freed(void **state)
+{
+    struct nt_violation violation;
+
+    watching = *state;
+    load(*state, free_and_write_and_free_more);
+    assert_true(found_meanwhile);
+    assert_false(nt_next_violation(*state, &violation));
 }
 
 static void freeing_twice_is_harmless(void **state)
 {
     load(*state, free_twice);
     expect_only(*state, "pool_freed_wrongly", 1);
+}
+
+#define RACES 1000
+
+static PUCHAR raced[RACES];
+static LONG arrived; /* atomic */
+
+static void free_each(PVOID context)
+{
+    for (LONG i = 0; i < RACES; i++) {
+        InterlockedIncrement(&arrived);
+        while (ReadAcquire(&arrived) < 2 * (i + 1)) { /* until the other one is as far */
+            sched_yield();
+        }
+        ExFreePoolWithTag(raced[i], 0);
+    }
+}
+
+static void free_twice_at_once(void)
+{
+    HANDLE threads[2];
+
+    arrived = 0;
+    for (int i = 0; i < RACES; i++) {
+        raced[i] = ExAllocatePoolWithTag(NonPagedPoolNx, SIZE, 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        PsCreateSystemThread(&threads[i], THREAD_ALL_ACCESS, NULL, NULL, NULL, free_each, NULL);
+    }
+    for (int i = 0; i < 2; i++) {
+        KeWaitForSingleObject(threads[i], Executive, KernelMode, FALSE, NULL);
+        ZwClose(threads[i]);
+    }
+}
+
+static void of_two_who_free_at_once_one_is_told(void **state)
+{
+    struct nt_violation violation, more;
+
+    load(*state, free_twice_at_once);
+    assert_true(nt_next_violation(*state, &violation));
+    assert_string_equal(violation.rule->name, "pool_freed_wrongly");
+    assert_string_equal(violation.function, "free_each");
+    assert_int_equal(violation.times, RACES);
+    assert_false(nt_next_violation(*state, &more));
 }
 
 static void left_pool_is_told_once_for_each_routine(void **state)
@@ -619,7 +698,9 @@ int main(void)
         cmocka_unit_test(every_rule_has_its_three_texts_and_a_name_of_its_own),
         watched(pool_guards_are_next_to_the_bytes),
         watched(freed_pool_is_looked_at_when_its_driver_goes),
+        watched(freed_pool_is_looked_at_when_more_is_freed),
         watched(freeing_twice_is_harmless),
+        watched(of_two_who_free_at_once_one_is_told),
         watched(left_pool_is_told_once_for_each_routine),
         watched(allocations_are_aligned_and_zeroed_where_promised),
         watched(each_routine_has_the_limit_of_its_page),

@@ -4,6 +4,11 @@
  */
 #include "nt_helper.h"
 
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+
 struct job {
     struct nt_work work;
     KEVENT entered, leave, done;
@@ -146,6 +151,122 @@ static void work_item_may_queue_itself_again_and_free_itself(void **state)
     assert_int_equal(item.left, 0);
 }
 
+/* ---- who queues, and whom the work overtakes ----------------------------------------------------------------------- */
+
+static __thread BOOLEAN slow;
+static KEVENT ran;
+
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, void *word, long what, long value, void *until, void *other, long mask);
+
+/* A thread that wakes others loses its processor for a while. */
+long __wrap_syscall(long number, void *word, long what, long value, void *until, void *other, long mask)
+{
+    long result = __real_syscall(number, word, what, value, until, other, mask);
+
+    if (slow && number == SYS_futex && what == FUTEX_WAKE_PRIVATE) {
+        usleep(100000);
+    }
+    return result;
+}
+
+static void tell_that_it_ran(struct nt_work *work)
+{
+    KeSetEvent(&ran, 0, FALSE);
+}
+
+static void *queue_slowly(void *argument)
+{
+    static struct nt_work work = {.routine = tell_that_it_ran};
+
+    slow = TRUE;
+    (void)nt_work_queue(argument, &work);
+    return NULL;
+}
+
+/* Shows itself under AddressSanitizer and ThreadSanitizer. */
+static void host_may_end_as_soon_as_the_work_has_run(void **state)
+{
+    struct nt_host *host;
+    pthread_t thread;
+    struct job job;
+
+    assert_int_equal(nt_host_create(&host), STATUS_SUCCESS);
+    KeInitializeEvent(&ran, NotificationEvent, FALSE);
+    job_init(&job, TRUE);
+    assert_int_equal(nt_work_queue(host, &job.work), STATUS_SUCCESS); /* so that there is a worker */
+    wait_for(&job.done);
+    usleep(50000); /* and that it sleeps */
+    pthread_create(&thread, NULL, queue_slowly, host);
+    wait_for(&ran);
+    nt_host_destroy(host);
+    pthread_join(thread, NULL);
+}
+
+/* ---- no thread for a while --------------------------------------------------------------------------------------- */
+
+static BOOLEAN no_thread; /* atomic */
+
+typedef void *thread_routine(void *argument);
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, thread_routine *routine, void *argument);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, thread_routine *routine, void *argument);
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, thread_routine *routine, void *argument)
+{
+    return __atomic_load_n(&no_thread, __ATOMIC_ACQUIRE) ? EAGAIN
+                                                         : __real_pthread_create(thread, attributes, routine, argument);
+}
+
+#define TOGETHER 4
+
+static struct {
+    LONG inside; /* atomic */
+    KEVENT complete;
+    LONG done; /* atomic */
+    KEVENT all_done;
+} meeting;
+
+static void meet(PDEVICE_OBJECT which, PVOID context)
+{
+    LARGE_INTEGER limit = milliseconds(20000);
+
+    if (InterlockedIncrement(&meeting.inside) == TOGETHER) {
+        KeSetEvent(&meeting.complete, 0, FALSE);
+    }
+    if (KeWaitForSingleObject(&meeting.complete, Executive, KernelMode, FALSE, &limit) == STATUS_SUCCESS &&
+        InterlockedIncrement(&meeting.done) == TOGETHER) {
+        KeSetEvent(&meeting.all_done, 0, FALSE);
+    }
+}
+
+/* They wait for each other, so each needs a thread of its own. */
+static void everything_that_found_no_thread_gets_one_later(void **state)
+{
+    PIO_WORKITEM items[TOGETHER];
+    struct nt_driver *driver;
+    LARGE_INTEGER limit = milliseconds(20000);
+    NTSTATUS status;
+
+    KeInitializeEvent(&meeting.complete, NotificationEvent, FALSE);
+    KeInitializeEvent(&meeting.all_done, NotificationEvent, FALSE);
+    assert_int_equal(nt_driver_load(*state, "work", entry, NULL, &driver, NULL, 0), STATUS_SUCCESS);
+    for (int i = 0; i < TOGETHER; i++) {
+        items[i] = IoAllocateWorkItem(device);
+        assert_non_null(items[i]);
+    }
+    __atomic_store_n(&no_thread, TRUE, __ATOMIC_RELEASE);
+    for (int i = 0; i < TOGETHER; i++) {
+        IoQueueWorkItem(items[i], meet, DelayedWorkQueue, NULL);
+    }
+    __atomic_store_n(&no_thread, FALSE, __ATOMIC_RELEASE);
+    status = KeWaitForSingleObject(&meeting.all_done, Executive, KernelMode, FALSE, &limit);
+    KeSetEvent(&meeting.complete, 0, FALSE);
+    assert_int_equal(status, STATUS_SUCCESS);
+    for (int i = 0; i < TOGETHER; i++) {
+        IoFreeWorkItem(items[i]);
+    }
+}
+
 static struct item twice;
 
 static void never_ends(PDEVICE_OBJECT which, PVOID context)
@@ -216,6 +337,8 @@ int main(void)
         with_host(work_that_blocks_delays_no_other_work),
         cmocka_unit_test(everything_queued_is_run_before_the_host_ends),
         with_host(work_item_may_queue_itself_again_and_free_itself),
+        cmocka_unit_test(host_may_end_as_soon_as_the_work_has_run),
+        with_host(everything_that_found_no_thread_gets_one_later),
         cmocka_unit_test(work_item_is_queued_once),
         with_host(system_thread_can_be_waited_for_and_ends_in_the_middle),
     };

@@ -205,12 +205,12 @@ static void cleanup_ends_what_its_file_waits_for(void **state)
     FILE_OBJECT mine = {0}, other = {0};
     struct flight tracking = {.file = &mine}, exchanging = {.file = &mine};
     FILE_OBJECT *const files[] = {&other, &mine};
-    ULONG kind = SCARD_COLD_RESET;
 
-    insert(rig, "echo");
-    fault(rig, "mute");
+    insert(rig, "echo " FAST_T1);
+    connect(rig, T1);
+    fault(rig, "wtx");
     flight_start(&tracking, rig->reader, IOCTL_SMARTCARD_IS_ABSENT, NULL, 0, 0);
-    flight_start(&exchanging, rig->reader, IOCTL_SMARTCARD_POWER, &kind, 4, 33);
+    start_transmit(rig, &exchanging, T1, PING);
     for (int i = 0; i < 2; i++) {
         struct flight cleanup = {0};
 

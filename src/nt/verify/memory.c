@@ -55,6 +55,18 @@ static bool intact(const uint8_t *bytes, size_t size, uint8_t value)
     return i == size;
 }
 
+static bool guards_intact(struct block *block)
+{
+    return intact(block->guard, GUARD_SIZE, GUARD_BYTE) &&
+           intact(bytes_of(block) + block->size, GUARD_SIZE, GUARD_BYTE);
+}
+
+static void fill_guards(struct block *block)
+{
+    memset(block->guard, GUARD_BYTE, GUARD_SIZE);
+    memset(bytes_of(block) + block->size, GUARD_BYTE, GUARD_SIZE);
+}
+
 /* Everything below up to the next line with pool_lock held. */
 
 static struct block *find(const void *bytes)
@@ -118,12 +130,6 @@ static struct block *surplus(void)
 
 /* ---- without the lock -------------------------------------------------------------------------------------------- */
 
-static bool guards_intact(struct block *block)
-{
-    return intact(block->guard, GUARD_SIZE, GUARD_BYTE) &&
-           intact(bytes_of(block) + block->size, GUARD_SIZE, GUARD_BYTE);
-}
-
 /* It is in no list any more. */
 static void let_go(struct block *block)
 {
@@ -145,8 +151,7 @@ PVOID verify_pool_allocate(SIZE_T size, bool zero)
     block->driver = host_cpu.Frame->driver;
     block->made_in = host_cpu.Frame->routine;
     block->size = size;
-    memset(block->guard, GUARD_BYTE, GUARD_SIZE);
-    memset(bytes_of(block) + size, GUARD_BYTE, GUARD_SIZE);
+    fill_guards(block);
     memset(bytes_of(block), zero ? 0 : GUARD_BYTE, size);
     pthread_mutex_lock(&pool_lock);
     enter(block);
@@ -154,7 +159,7 @@ PVOID verify_pool_allocate(SIZE_T size, bool zero)
     return bytes_of(block);
 }
 
-static void report(enum verify_rule rule, struct block *block, const char *words)
+static void report(enum verify_rule rule, const struct block *block, const char *words)
 {
     if (host_cpu.Frame != NULL) {
         verify_report(rule, words, block->size);
@@ -166,32 +171,31 @@ static void report(enum verify_rule rule, struct block *block, const char *words
 bool verify_pool_free(PVOID bytes)
 {
     struct block *block, *oldest = NULL;
-    bool twice = false, overrun = false;
+    struct block seen; /* as it was: once it is kept, another thread may be rid of it */
+    bool overrun = false;
 
     pthread_mutex_lock(&pool_lock);
     block = find(bytes);
     if (block != NULL) {
-        twice = block->freed;
-        overrun = !twice && !guards_intact(block);
+        seen = *block;
+        overrun = !seen.freed && !guards_intact(block);
+    }
+    if (block != NULL && !seen.freed) {
+        fill_guards(block);
+        block->freed_in = host_cpu.Frame != NULL ? host_cpu.Frame->routine : NULL;
+        keep(block);
+        oldest = surplus();
     }
     pthread_mutex_unlock(&pool_lock);
     if (block == NULL) {
         return false;
     }
-    if (twice) {
-        report(VERIFY_POOL_FREED, block, "a block of %zu bytes was freed for the second time");
-        return true;
+    if (seen.freed) {
+        report(VERIFY_POOL_FREED, &seen, "a block of %zu bytes was freed for the second time");
     }
     if (overrun) {
-        report(VERIFY_POOL_OVERRUN, block, "the bytes before or behind a block of %zu bytes were overwritten");
-        memset(block->guard, GUARD_BYTE, GUARD_SIZE);
-        memset(bytes_of(block) + block->size, GUARD_BYTE, GUARD_SIZE);
+        report(VERIFY_POOL_OVERRUN, &seen, "the bytes before or behind a block of %zu bytes were overwritten");
     }
-    block->freed_in = host_cpu.Frame != NULL ? host_cpu.Frame->routine : NULL;
-    pthread_mutex_lock(&pool_lock);
-    keep(block);
-    oldest = surplus();
-    pthread_mutex_unlock(&pool_lock);
     if (oldest != NULL) {
         let_go(oldest);
     }

@@ -29,8 +29,7 @@ struct watch {
     struct watch *next;
     PSMARTCARD_EXTENSION ext;
     struct nt_driver *driver;
-    PDEVICE_OBJECT device; /* once it is known; guarded by watches_lock */
-    BOOLEAN used;          /* atomic, acquire and release: the copy below is there */
+    BOOLEAN used; /* atomic, acquire and release: the copy below is there */
 
     /* The copy; guarded by OsData->SpinLock itself. */
     ULONG state;
@@ -79,12 +78,13 @@ static struct watch *find_extension(PSMARTCARD_EXTENSION ext)
                : NULL;
 }
 
+/* In the device's extension, where drivers have it. One that is elsewhere is watched less closely. */
 static bool is_of(const struct watch *watch, PDEVICE_OBJECT device)
 {
     const char *begin = device->DeviceExtension;
 
-    return watch->device == device || (watch->device == NULL && begin != NULL && (const char *)watch->ext >= begin &&
-                                       (const char *)watch->ext < begin + device->Reserved->extension_size);
+    return begin != NULL && (const char *)watch->ext >= begin &&
+           (const char *)watch->ext < begin + device->Reserved->extension_size;
 }
 
 static struct watch *find_device(PDEVICE_OBJECT device)
@@ -478,6 +478,7 @@ static bool give_share(struct watch *watch, ULONG tag, bool any_tag, bool *mista
 
 static void release(struct watch *watch, ULONG tag, bool any_tag)
 {
+    struct nt_driver *driver = watch->driver; /* the reader may be gone after this */
     const char *more;
     bool mistaken;
 
@@ -488,8 +489,7 @@ static void release(struct watch *watch, ULONG tag, bool any_tag)
     if (host_cpu.Frame != NULL) {
         verify_report(VERIFY_REMOVE_LOCK, "it was released with the tag 0x%08X, %s", tag, more);
     } else {
-        verify_report_driver(VERIFY_REMOVE_LOCK, watch->driver, NULL, "it was released with the tag 0x%08X, %s", tag,
-                             more);
+        verify_report_driver(VERIFY_REMOVE_LOCK, driver, NULL, "it was released with the tag 0x%08X, %s", tag, more);
     }
 }
 

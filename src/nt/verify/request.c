@@ -160,18 +160,19 @@ static void request_ref(struct verify_request *request)
     InterlockedIncrement(&request->references);
 }
 
+/* Under the lock: whoever finds it among those with a driver (kept_by) can still take a reference. */
 static void request_unref(struct verify_request *request)
 {
     struct verify *verify = request->host->verify;
     struct verify_request *oldest = NULL;
 
-    if (InterlockedDecrement(&request->references) != 0) {
-        return;
-    }
     pthread_mutex_lock(&verify->requests_lock);
-    RemoveEntryList(&request->links);
-    InsertTailList(&verify->gone, &request->links);
-    if (++verify->gone_count > GONE_MAX) {
+    if (InterlockedDecrement(&request->references) == 0) {
+        RemoveEntryList(&request->links);
+        InsertTailList(&verify->gone, &request->links);
+        verify->gone_count++;
+    }
+    if (verify->gone_count > GONE_MAX) {
         oldest = CONTAINING_RECORD(RemoveHeadList(&verify->gone), struct verify_request, links);
         verify->gone_count--;
     }
@@ -530,6 +531,13 @@ void verify_driver_hook(struct nt_driver *driver)
     }
 }
 
+/* The routine that was given the request and has not seen to its end. */
+static const void *keeper(const struct verify_request *request)
+{
+    return request->callback != NULL ? request->callback
+                                     : VERIFY_ADDRESS(request->driver->verify->major[request->about.major]);
+}
+
 /* The next of the driver's requests in a list, taken out of it. */
 static struct verify_request *take_of(struct verify *verify, PLIST_ENTRY list, const struct nt_driver *driver)
 {
@@ -559,7 +567,7 @@ void verify_driver_gone(struct nt_driver *driver)
     }
     while ((request = take_of(verify, &verify->requests, driver)) != NULL) {
         if (!ReadAcquire(&request->answered)) {
-            verify_report_request(VERIFY_NEVER_COMPLETED, request, request->callback,
+            verify_report_request(VERIFY_NEVER_COMPLETED, request, keeper(request),
                                   "the driver was unloaded, and still had the request");
             answer(request, STATUS_DEVICE_REMOVED, 0, true);
         }
@@ -620,11 +628,9 @@ void nt_device_settle(PDEVICE_OBJECT top)
         KeDelayExecutionThread(KernelMode, FALSE, &step_time);
     }
     while ((request = kept_by(top)) != NULL) {
-        verify_report_request(
-            VERIFY_NEVER_COMPLETED, request,
-            request->callback != NULL ? request->callback
-                                      : VERIFY_ADDRESS(request->driver->verify->major[request->about.major]),
-            "it was cancelled, its reader removed, and %d ms later the driver still had it", SETTLE_MS);
+        verify_report_request(VERIFY_NEVER_COMPLETED, request, keeper(request),
+                              "it was cancelled, its reader removed, and %d ms later the driver still had it",
+                              SETTLE_MS);
         InterlockedExchange(&request->forced, TRUE);
         if (!InterlockedExchange(&request->completed, TRUE)) {
             answer(request, STATUS_DEVICE_REMOVED, 0, true);
