@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STEPS        150 /* of each thread in a round */
-#define UNLOAD_TRIES 100 /* 10 ms apart */
+#define STEPS        150   /* of each thread in a round, */
+#define ROUND_MS     10000 /* unless it lasts longer: a driver that forgets a request keeps all others waiting */
+#define UNLOAD_TRIES 100   /* 10 ms apart */
 
 static struct verify_found *find(struct verify_record *record, const struct smartcrd_violation *violation,
                                  uint32_t rule)
@@ -49,10 +50,17 @@ static void collect(struct world *world)
     }
 }
 
+/* In real time; simulated time stops nothing, so that each run is the same. */
+static bool goes_on(const struct world *world)
+{
+    return !atomic_load_explicit(&world->record->stop, memory_order_relaxed) &&
+           (world->plan->simulated || cli_now_ns() < world->until_ns);
+}
+
 static void *sit(void *argument)
 {
     struct seat *seat = argument;
-    for (unsigned i = 0; i < STEPS && !atomic_load_explicit(&seat->world->record->stop, memory_order_relaxed); i++) {
+    for (unsigned i = 0; i < STEPS && goes_on(seat->world); i++) {
         /* Each step has draws of its own: how the ones before went changes nothing about what it asks. */
         seat->random = (uint64_t)seat->world->seed << 32 | seat->number << 16 | i;
         seat_steps(seat);
@@ -133,6 +141,7 @@ static void ask_at_random(struct world *world)
 static void take_seats(struct world *world, uint32_t seed)
 {
     world->seed = seed;
+    world->until_ns = cli_now_ns() + ROUND_MS * UINT64_C(1000000);
     world->seat_count = seed % 2 || world->plan->simulated ? 1 : VERIFY_SEATS;
     for (unsigned i = 0; i < VERIFY_SEATS; i++) {
         struct seat *seat = &world->seats[i];

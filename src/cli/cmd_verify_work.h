@@ -41,6 +41,7 @@ struct world {
     struct smartcrd *context;
     char driver[64];
     uint32_t seed;        /* of the round */
+    uint64_t until_ns;    /* when the round shall end */
     bool adds;            /* the driver has an AddDevice */
     pthread_mutex_t lock; /* guards names; held only to copy one */
     char names[READERS][SMARTCRD_NAME_MAX];

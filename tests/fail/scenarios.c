@@ -10,6 +10,7 @@
 
 static const struct smartcrd_options real_time = {.size = sizeof(real_time)};
 static const struct smartcrd_options simulated = {.size = sizeof(simulated), .simulated_time = 1};
+static const struct smartcrd_options watched = {.size = sizeof(watched), .simulated_time = 1, .verify = 1};
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------- */
 
@@ -189,6 +190,33 @@ static void run_exchange_real(struct stage *stage)
     put_up(stage, &real_time);
     if (!stage->over)
         exchanges(stage, "fs", SCARD_PROTOCOL_T1);
+    take_down(stage);
+}
+
+/* Under the verifier, which has memory of its own for each request and block: what it cannot watch goes unwatched, and a
+ * driver without a mistake has none then. */
+static void watched_exchanges(struct stage *stage)
+{
+    struct smartcrd_violation found;
+    char line[512];
+
+    exchanges(stage, "fs", SCARD_PROTOCOL_T1);
+    (void)smartcrd_remove_reader(stage->context, stage->name);
+    smartcrd_close(stage->panel);
+    smartcrd_close(stage->reader);
+    stage->panel = stage->reader = NULL;
+    (void)smartcrd_unload_driver(stage->context, "vreader");
+    while (smartcrd_next_violation(stage->context, &found)) {
+        smartcrd_violation_text(&found, line, sizeof(line));
+        stage_wrong(stage, __FILE__, __LINE__, "%s", line);
+    }
+}
+
+static void run_watched(struct stage *stage)
+{
+    put_up(stage, &watched);
+    if (!stage->over)
+        watched_exchanges(stage);
     take_down(stage);
 }
 
@@ -451,6 +479,7 @@ const struct scenario scenarios[] = {
     {"exchange_t0", run_exchange_t0},
     {"exchange_t1", run_exchange_t1},
     {"exchange_real", run_exchange_real},
+    {"watched", run_watched},
     {"long_apdu", run_long_apdu},
     {"cards", run_cards},
     {"faults", run_faults},

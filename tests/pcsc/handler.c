@@ -132,6 +132,90 @@ static void what_pcscd_has_calls_for_is_no_control_code(void **state)
     assert_int_equal(ifd.close(0), IFD_SUCCESS);
 }
 
+/* The default rate or the best one, which is TA1's; the fs card has 95 there. */
+static void the_rate_is_the_default_one_or_that_of_ta1(void **state)
+{
+    (void)state;
+    assert_int_equal(open_name(0, "vreader:fs"), IFD_SUCCESS);
+    assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
+    assert_int_equal(ifd.protocol(0, 2, IFD_NEGOTIATE_PTS1, 0x94, 0, 0), IFD_ERROR_PTS_FAILURE);
+    assert_int_equal(ifd.protocol(0, 2, IFD_NEGOTIATE_PTS1, 0x95, 0, 0), IFD_SUCCESS);
+    assert_int_equal(power(0, IFD_RESET), IFD_SUCCESS);
+    assert_int_equal(ifd.protocol(0, 2, IFD_NEGOTIATE_PTS1, 0x11, 0, 0), IFD_SUCCESS);
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
+/* Every program asks for the features of PC/SC part 10 first. */
+static void a_question_for_features_is_not_the_last_operation(void **state)
+{
+    static const unsigned char invalid_device_state[] = {0x84, 0x01, 0x00, 0xC0};
+    unsigned char out[64];
+    DWORD size;
+
+    (void)state;
+    assert_int_equal(open_name(0, "vreader:echo"), IFD_SUCCESS);
+    start_card(0);
+    assert_int_equal(power(0, IFD_POWER_DOWN), IFD_SUCCESS);
+    assert_int_equal(exchange(0, &size), IFD_COMMUNICATION_ERROR);
+    size = 99;
+    assert_int_equal(ifd.control(0, SCARD_CTL_CODE(3400), NULL, 0, out, sizeof(out), &size), IFD_SUCCESS);
+    assert_int_equal(size, 0);
+    assert_int_equal(ifd.control(0, SCARD_CTL_CODE(15), NULL, 0, out, sizeof(out), &size), IFD_SUCCESS);
+    assert_int_equal(size, 4);
+    assert_memory_equal(out, invalid_device_state, 4);
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
+/* Whole lines of the newest operations, and nothing behind the room that there is. */
+static void a_journal_is_cut_to_the_room_that_there_is(void **state)
+{
+    unsigned char all[4096], out[4096];
+    DWORD whole = 0, size;
+
+    (void)state;
+    assert_int_equal(open_name(0, "vreader:echo"), IFD_SUCCESS);
+    start_card(0);
+    assert_int_equal(ifd.control(0, SCARD_CTL_CODE(4000), NULL, 0, all, sizeof(all), &whole), IFD_SUCCESS);
+    assert_in_range(whole, 100, sizeof(all));
+    for (DWORD room = 0; room < whole; room += 7) {
+        memset(out, 0xEE, sizeof(out));
+        assert_int_equal(ifd.control(0, SCARD_CTL_CODE(4000), NULL, 0, out, room, &size), IFD_SUCCESS);
+        assert_in_range(size, 0, room);
+        assert_int_equal(out[room], 0xEE);
+        assert_memory_equal(out, all + whole - size, size);
+        assert_int_equal(all[whole - size - 1], '\n');
+    }
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
+/* pcscd powers down a card that has left, and would report a failure to its applications. */
+static void a_card_that_is_not_there_can_be_powered_down(void **state)
+{
+    (void)state;
+    assert_int_equal(open_name(0, "vreader:"), IFD_SUCCESS);
+    assert_int_equal(power(0, IFD_POWER_UP), IFD_ERROR_POWER_ACTION);
+    assert_int_equal(power(0, IFD_POWER_DOWN), IFD_SUCCESS);
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
+/* Whatever the driver says: applications take it for an answer. */
+static void an_empty_answer_is_no_success(void **state)
+{
+    const SCARD_IO_HEADER send = {1, 16};
+    unsigned char nothing[] = {0x00, 0x7A, 0x00, 0x00}, reply[16];
+    DWORD size = sizeof(reply);
+    char name[512];
+
+    (void)state;
+    snprintf(name, sizeof(name), "driver:%s", getenv("SMARTCRD_HANGING_DRIVER"));
+    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
+    assert_int_equal(ifd.protocol(0, 2, 0, 0, 0, 0), IFD_SUCCESS);
+    assert_int_equal(ifd.transmit(0, send, nothing, sizeof(nothing), reply, &size, NULL), IFD_COMMUNICATION_ERROR);
+    assert_int_equal(size, 0);
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
 /* ---- several threads ----------------------------------------------------------------------------------------------- */
 
 struct guest {
@@ -276,6 +360,11 @@ int main(void)
         TEST(null_pointers_are_refused),
         TEST(a_buffer_that_is_too_small_is_left_alone),
         TEST(what_pcscd_has_calls_for_is_no_control_code),
+        TEST(the_rate_is_the_default_one_or_that_of_ta1),
+        TEST(a_question_for_features_is_not_the_last_operation),
+        TEST(a_journal_is_cut_to_the_room_that_there_is),
+        TEST(a_card_that_is_not_there_can_be_powered_down),
+        TEST(an_empty_answer_is_no_success),
         TEST(closing_wakes_whoever_waits),
         TEST(closing_does_not_wait_for_a_driver_that_hangs),
         TEST(opening_and_closing_beside_everything_else),

@@ -2,7 +2,8 @@
 /*
  * A driver for pcscd to suffer from: the toy card of tests/e2e/support_driver.h, but the command 00 77 P1 P2 sleeps in
  * the driver for P1 P2 tenths of a second, and so does the vendor code of scripts. It does not track the card; after the
- * command 00 78 00 00 it says, when it is asked to, that the reader has gone.
+ * command 00 78 00 00 it says, when it is asked to, that the reader has gone; 00 79 00 00 finds that the card was changed
+ * for another, and 00 7A 00 00 is a success without an answer.
  */
 #include "tests/e2e/support_driver.h"
 
@@ -24,6 +25,13 @@ static NTSTATUS transmit(PSMARTCARD_EXTENSION extension)
     nap.QuadPart = -1000000; /* 100 ms */
     if (has_header && command[1] == 0x78)
         InterlockedExchange(&gone, 1);
+    if (has_header && command[1] == 0x79)
+        return STATUS_NO_MEDIA;
+    if (has_header && command[1] == 0x7A) {
+        RtlCopyMemory(extension->IoRequest.ReplyBuffer, extension->IoRequest.RequestBuffer, sizeof(SCARD_IO_REQUEST));
+        *extension->IoRequest.Information = sizeof(SCARD_IO_REQUEST);
+        return STATUS_SUCCESS;
+    }
     if (has_header && command[1] == 0x77)
         for (ULONG left = (ULONG)command[2] << 8 | command[3]; left > 0; left--)
             KeDelayExecutionThread(KernelMode, FALSE, &nap);

@@ -32,6 +32,26 @@ static void a_swap_is_one_absence_until_the_next_wait(void **state)
     assert_int_equal(ifd.close(0), IFD_SUCCESS);
 }
 
+static void an_absent_card_has_no_atr(void **state)
+{
+    unsigned char atr[MAX_ATR_SIZE];
+    DWORD size = sizeof(atr);
+
+    (void)state;
+    assert_int_equal(open_name(0, "vreader:echo"), IFD_SUCCESS);
+    watch(0);
+    start_card(0);
+    assert_int_equal(ifd.get(0, TAG_IFD_ATR, &size, atr), IFD_SUCCESS);
+    assert_in_range(size, 2, 33);
+    assert_int_equal(vendor(0, TOOL_REMOVE, NULL), IFD_SUCCESS);
+    assert_int_equal(ifd.wait(0, 60000), IFD_SUCCESS);
+    assert_int_equal(ifd.presence(0), IFD_ICC_NOT_PRESENT);
+    size = sizeof(atr);
+    assert_int_equal(ifd.get(0, TAG_IFD_ATR, &size, atr), IFD_SUCCESS);
+    assert_int_equal(size, 0);
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
 /* A card without power is not absent, a swapped one is. */
 static void only_a_card_that_left_is_told_as_absent(void **state)
 {
@@ -66,6 +86,10 @@ static void waiting_sleeps_until_something_happens(void **state)
     began = now_ms();
     assert_int_equal(ifd.wake(0), IFD_SUCCESS);
     assert_int_equal(ifd.wait(0, 60000), IFD_SUCCESS);
+    assert_true(now_ms() - began < 30000);
+    began = now_ms();
+    assert_int_equal(ifd.wait(0, 300), IFD_SUCCESS); /* it was woken once */
+    assert_true(now_ms() - began >= 300);
     assert_int_equal(vendor(0, TOOL_INSERT, "echo"), IFD_SUCCESS);
     assert_int_equal(ifd.wait(0, 60000), IFD_SUCCESS);
     assert_true(now_ms() - began < 30000);
@@ -87,6 +111,28 @@ static void a_driver_that_does_not_track_sleeps_too(void **state)
     assert_int_equal(ifd.presence(0), IFD_ICC_PRESENT);
     assert_int_equal(ifd.wait(0, 1000), IFD_SUCCESS);
     assert_true(now_ms() - began >= 1000);
+    assert_int_equal(ifd.presence(0), IFD_ICC_PRESENT);
+    assert_int_equal(ifd.close(0), IFD_SUCCESS);
+}
+
+/* Nor can it say that its card was changed for another between two looks; a transmit that has found that is enough. */
+static void a_swap_that_a_transmit_has_found_is_told(void **state)
+{
+    const SCARD_IO_HEADER send = {1, 16};
+    unsigned char swapped[] = {0x00, 0x79, 0x00, 0x00}, reply[16];
+    DWORD size = sizeof(reply);
+    char name[512];
+
+    (void)state;
+    snprintf(name, sizeof(name), "driver:%s", getenv("SMARTCRD_HANGING_DRIVER"));
+    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    watch(0);
+    assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
+    assert_int_equal(ifd.protocol(0, 2, 0, 0, 0, 0), IFD_SUCCESS);
+    assert_int_equal(ifd.transmit(0, send, swapped, sizeof(swapped), reply, &size, NULL), IFD_ICC_NOT_PRESENT);
+    assert_int_equal(ifd.wait(0, 1000), IFD_SUCCESS);
+    assert_int_equal(ifd.presence(0), IFD_ICC_NOT_PRESENT);
+    assert_int_equal(ifd.wait(0, 10000), IFD_SUCCESS);
     assert_int_equal(ifd.presence(0), IFD_ICC_PRESENT);
     assert_int_equal(ifd.close(0), IFD_SUCCESS);
 }
@@ -295,9 +341,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_swap_is_one_absence_until_the_next_wait),
+        TEST(an_absent_card_has_no_atr),
         TEST(only_a_card_that_left_is_told_as_absent),
         TEST(waiting_sleeps_until_something_happens),
         TEST(a_driver_that_does_not_track_sleeps_too),
+        TEST(a_swap_that_a_transmit_has_found_is_told),
         TEST(a_question_in_between_takes_no_change_from_who_waits),
         TEST(a_card_is_not_told_right_after_a_transmit_that_found_none),
         TEST(a_removal_is_not_told_right_after_a_reset_that_found_a_card),

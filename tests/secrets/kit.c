@@ -55,6 +55,9 @@ static _Noreturn void be_the_case(const struct secret_case *c, const struct secr
 {
     self = getpid();
     alarm(LIMIT_S);
+    /* The verifier takes a wipe that was left out for something that a driver has written. */
+    if (quiet && !freopen("/dev/null", "w", stderr))
+        _exit(2);
     run_deep(c, secret);
     secret_shown(); /* once more, with everything closed */
     _exit(0);

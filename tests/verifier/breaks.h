@@ -5,6 +5,8 @@
 
 #define BREAKS(X)                                                                                                      \
     X(nothing)                                                                                                         \
+    X(stores_by_hand)          /* as Microsoft's page says: no mistake */                                              \
+    X(acquires_with_many_tags) /* nor is this */                                                                       \
     /* requests */                                                                                                     \
     X(completes_twice)                                                                                                 \
     X(completes_for_the_library)                                                                                       \
@@ -52,6 +54,7 @@
     /* the remove lock */                                                                                              \
     X(releases_too_often)                                                                                              \
     X(keeps_remove_lock)                                                                                               \
+    X(never_waits_for_remove_lock)                                                                                     \
     X(releases_other_tag)                                                                                              \
     X(releases_kernels_too_often)                                                                                      \
     X(keeps_kernels_remove_lock)                                                                                       \

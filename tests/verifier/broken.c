@@ -208,7 +208,9 @@ static VOID EjectDone(PDEVICE_OBJECT DeviceObject, PVOID Context)
         Breaks(BREAK_claims_too_much_pended)
             ? IoGetCurrentIrpStackLocation(Irp)->Parameters.DeviceIoControl.OutputBufferLength + 1
             : 0;
-    if (!Breaks(BREAK_stores_nothing)) {
+    if (Breaks(BREAK_stores_by_hand)) {
+        InterlockedExchange((LONG volatile *)&Smartcard->LastError, STATUS_SUCCESS);
+    } else if (!Breaks(BREAK_stores_nothing)) {
         smartcrd_store_last_error(Smartcard, Irp, STATUS_SUCCESS);
     }
     if (Breaks(BREAK_completes_at_high)) {
@@ -429,7 +431,7 @@ static NTSTATUS DispatchPnp(PDEVICE_OBJECT DeviceObject, PIRP Irp)
         return PassDown(DeviceObject, Irp);
     case IRP_MN_REMOVE_DEVICE:
         EndTracking(Smartcard, NULL, STATUS_DEVICE_REMOVED);
-        if (NT_SUCCESS(SmartcardAcquireRemoveLock(Smartcard))) {
+        if (!Breaks(BREAK_never_waits_for_remove_lock) && NT_SUCCESS(SmartcardAcquireRemoveLock(Smartcard))) {
             SmartcardReleaseRemoveLockAndWait(Smartcard);
         }
         if (NT_SUCCESS(IoAcquireRemoveLock(&Smartcard->ReaderExtension->RemoveLock, Irp))) {

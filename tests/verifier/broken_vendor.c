@@ -151,6 +151,19 @@ FORCEINLINE VOID BreakMemory(VOID)
     }
 }
 
+/* More tags than the verifier tells apart. */
+static VOID AcquireAndRelease(PSMARTCARD_EXTENSION Smartcard)
+{
+    ULONG Tag;
+
+    for (Tag = 1; Tag <= 40; Tag++) {
+        (VOID) SmartcardAcquireRemoveLockWithTag(Smartcard, Tag);
+    }
+    for (Tag = 1; Tag <= 40; Tag++) {
+        SmartcardReleaseRemoveLockWithTag(Smartcard, Tag);
+    }
+}
+
 NTSTATUS Vendor(PSMARTCARD_EXTENSION Smartcard)
 {
     if (Smartcard->MajorIoControlCode != BROKEN_TURN) {
@@ -163,7 +176,10 @@ NTSTATUS Vendor(PSMARTCARD_EXTENSION Smartcard)
     if (Breaks(BREAK_releases_too_often)) {
         SmartcardReleaseRemoveLockWithTag(Smartcard, TAG);
     }
-    if (Breaks(BREAK_keeps_remove_lock)) {
+    if (Breaks(BREAK_acquires_with_many_tags)) {
+        AcquireAndRelease(Smartcard);
+    }
+    if (Breaks(BREAK_keeps_remove_lock) || Breaks(BREAK_never_waits_for_remove_lock)) {
         (VOID) SmartcardAcquireRemoveLockWithTag(Smartcard, TAG);
     }
     if (Breaks(BREAK_releases_other_tag) && NT_SUCCESS(SmartcardAcquireRemoveLockWithTag(Smartcard, TAG))) {

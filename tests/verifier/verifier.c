@@ -35,6 +35,8 @@ struct row {
 
 static const struct row rows[] = {
     {"nothing", NULL, NULL, NULL},
+    {"stores_by_hand", NULL, NULL, NULL},
+    {"acquires_with_many_tags", NULL, NULL, NULL},
     {"completes_twice", "completed_twice", "EjectDone", "IOCTL_SMARTCARD_EJECT"},
     {"completes_for_the_library", "completed_twice", "Eject", "IOCTL_SMARTCARD_EJECT"},
     {"completes_as_pending", "completed_as_pending", "EjectDone", "IOCTL_SMARTCARD_EJECT"},
@@ -77,6 +79,7 @@ static const struct row rows[] = {
     {"overfills_semaphore", "wrong_call", "Vendor", TURN_NAME},
     {"releases_too_often", "remove_lock_imbalance", "DispatchControl", TURN_NAME},
     {"keeps_remove_lock", "remove_lock_imbalance", "Vendor", ""},
+    {"never_waits_for_remove_lock", "remove_lock_imbalance", "Vendor", ""},
     {"releases_other_tag", "remove_lock_imbalance", "Vendor", TURN_NAME},
     {"releases_kernels_too_often", "remove_lock_imbalance", "Vendor", TURN_NAME},
     {"keeps_kernels_remove_lock", "remove_lock_imbalance", "DispatchPnp", "IRP_MN_REMOVE_DEVICE"},
@@ -109,15 +112,19 @@ static void complain(const char *mistake, const char *format, ...)
     fputc('\n', stderr);
 }
 
+/* In good time even on a busy machine, but for the driver that never ends a request, behind which all others wait. */
+static uint32_t patience_ms(void)
+{
+    return strcmp(getenv("BROKEN"), "forgets") == 0 ? 300 : 20000;
+}
+
 /* Run a request; a driver with a mistake may never end it. */
 static void ask(struct smartcrd_handle *handle, uint32_t code, const void *in, size_t in_size, size_t out_size)
 {
     uint8_t out[64];
     struct smartcrd_request request = {
-        .code = code, .in = in, .in_size = in_size, .out = out, .out_size = out_size, .timeout_ms = 2000};
+        .code = code, .in = in, .in_size = in_size, .out = out, .out_size = out_size, .timeout_ms = patience_ms()};
 
-    if (code == IOCTL_SMARTCARD_TRANSMIT || code == IOCTL_SMARTCARD_EJECT)
-        request.timeout_ms = 300; /* the two that pend */
     (void)smartcrd_control(handle, &request, NULL);
 }
 
@@ -136,7 +143,7 @@ static void cancelled(struct smartcrd_handle *handle, uint32_t code, const void 
     if (smartcrd_submit(handle, &request, &id, &done) == STATUS_PENDING) {
         usleep(20000); /* so that the driver has it */
         (void)smartcrd_cancel(handle, id);
-        (void)smartcrd_reap_one(handle, id, &done, 2000);
+        (void)smartcrd_reap_one(handle, id, &done, patience_ms());
     }
 }
 
