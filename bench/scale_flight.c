@@ -32,13 +32,13 @@ struct flight {
 struct field {
     struct smartcrd_handle *handle, *panel;
     struct smartcrd *context;
-    uint64_t first; /* the number of the one that the driver has */
+    uint64_t first;     /* the number of the one that the driver has */
+    uint8_t buffer[64]; /* what they send and where they answer, all of them; until the last is reaped */
 };
 
 static void submit(struct field *field, size_t count)
 {
-    uint8_t buffer[64];
-    const struct smartcrd_request request = bench_short_apdu(SCARD_PROTOCOL_T1, buffer);
+    const struct smartcrd_request request = bench_short_apdu(SCARD_PROTOCOL_T1, field->buffer);
     uint64_t id;
 
     for (size_t i = 0; i < count; i++) {
