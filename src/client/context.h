@@ -75,7 +75,7 @@ struct reader {
 struct smartcrd {
     struct nt_host *host;
     struct smartcrd_options options;
-    _Atomic uint64_t last_id;
+    _Atomic uint64_t last_id; /* a multiple of ID_BLOCK (handle.c) */
     _Atomic uint32_t last_handle;
     struct deadlines deadlines;
 

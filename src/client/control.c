@@ -218,7 +218,7 @@ NTSTATUS smartcrd_submit(struct smartcrd_handle *handle, const struct smartcrd_r
     done->status = STATUS_INVALID_PARAMETER;
     if (!handle || !request_is_sane(request))
         return STATUS_INVALID_PARAMETER;
-    done->id = atomic_fetch_add_explicit(&handle->context->last_id, 1, memory_order_relaxed) + 1;
+    done->id = handle_next_id(handle);
     done->user = request->user;
     done->code = request->code;
     if (id)

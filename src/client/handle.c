@@ -10,9 +10,28 @@
 /* How long smartcrd_close sleeps at a time while it waits for the last references to be given back. */
 #define CLOSE_SLICE_NS 1000000u
 
+/* How many numbers a handle takes of the context at a time. */
+#define ID_BLOCK 64u
+
 void handle_ref(struct smartcrd_handle *handle)
 {
     atomic_fetch_add_explicit(&handle->refs, 1, memory_order_relaxed); /* whoever adds one has one */
+}
+
+uint64_t handle_next_id(struct smartcrd_handle *handle)
+{
+    /* Relaxed: a number only has to be unique. A block that two threads take at once is lost to one of them. */
+    uint64_t last = atomic_load_explicit(&handle->last_id, memory_order_relaxed);
+    uint64_t id;
+
+    do {
+        id = last % ID_BLOCK != 0
+                 ? last
+                 : atomic_fetch_add_explicit(&handle->context->last_id, ID_BLOCK, memory_order_relaxed);
+        id++;
+    } while (!atomic_compare_exchange_weak_explicit(&handle->last_id, &last, id, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return id;
 }
 
 /* Nothing of it is left: tell the driver, and free it. PASSIVE_LEVEL, outside driver code. */

@@ -36,6 +36,7 @@ struct smartcrd_handle {
     FILE_OBJECT file;
     struct query_form form; /* constant once it is open */
     _Atomic uint32_t refs;
+    _Atomic uint64_t last_id;   /* of its block of numbers (handle_next_id) */
     _Atomic(struct op *) cache; /* one operation's memory for the next, so that the usual case allocates nothing */
     _Atomic uint32_t signal;    /* parked on by reapers and by smartcrd_close; changes when they should look again */
     _Atomic bool closing;
@@ -62,6 +63,10 @@ struct smartcrd_handle {
 /* A reference more; one less, and with the last one the file is closed: on this thread when `here`, else on a worker. */
 void handle_ref(struct smartcrd_handle *handle);
 void handle_unref(struct smartcrd_handle *handle, bool here);
+
+/* The number of a new request. The context gives them out in blocks, so that readers on several processors write to no
+ * cache line in common. */
+uint64_t handle_next_id(struct smartcrd_handle *handle);
 
 /* A call that makes several requests is inside from here to there: smartcrd_close waits for it between them too. */
 void handle_enter(struct smartcrd_handle *handle);

@@ -130,7 +130,7 @@ struct op *op_create(struct smartcrd_handle *handle, const struct call *call, ui
     atomic_init(&op->outstanding, 2);
     handle_ref(handle);
     op->handle = handle;
-    op->id = id != 0 ? id : atomic_fetch_add_explicit(&handle->context->last_id, 1, memory_order_relaxed) + 1;
+    op->id = id != 0 ? id : handle_next_id(handle);
     op->user = request->user;
     op->code = request->code;
     op->timeout_ms = request->timeout_ms;
