@@ -45,20 +45,10 @@ static PLIST_ENTRY bucket_of(const void *bytes)
     return &pool.buckets[((uintptr_t)bytes >> 4 ^ (uintptr_t)bytes >> 14) % BUCKETS];
 }
 
-static bool intact(const uint8_t *bytes, size_t size, uint8_t value)
-{
-    size_t i = 0;
-
-    while (i < size && bytes[i] == value) {
-        i++;
-    }
-    return i == size;
-}
-
 static bool guards_intact(struct block *block)
 {
-    return intact(block->guard, GUARD_SIZE, GUARD_BYTE) &&
-           intact(bytes_of(block) + block->size, GUARD_SIZE, GUARD_BYTE);
+    return verify_intact(block->guard, GUARD_SIZE, GUARD_BYTE) &&
+           verify_intact(bytes_of(block) + block->size, GUARD_SIZE, GUARD_BYTE);
 }
 
 static void fill_guards(struct block *block)
@@ -133,7 +123,7 @@ static struct block *surplus(void)
 /* It is in no list any more. */
 static void let_go(struct block *block)
 {
-    if (block->freed && !(intact(bytes_of(block), block->size, FREED_BYTE) && guards_intact(block))) {
+    if (block->freed && !(verify_intact(bytes_of(block), block->size, FREED_BYTE) && guards_intact(block))) {
         verify_report_driver(VERIFY_POOL_USED, block->driver, block->freed_in,
                              "a block of %zu bytes was written to after it had been freed here", block->size);
     }

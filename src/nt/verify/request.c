@@ -75,16 +75,6 @@ static uint8_t *buffer_of(struct verify_request *request)
     return request->block + GUARD_SIZE;
 }
 
-static bool intact(const uint8_t *bytes, size_t size, uint8_t value)
-{
-    size_t i = 0;
-
-    while (i < size && bytes[i] == value) {
-        i++;
-    }
-    return i == size;
-}
-
 static void fill_guards(struct verify_request *request)
 {
     memset(request->block, GUARD_BYTE, GUARD_SIZE);
@@ -105,10 +95,10 @@ static void check_guards(struct verify_request *request)
     if (request->block == NULL) {
         return;
     }
-    if (!intact(request->block, GUARD_SIZE, GUARD_BYTE)) {
+    if (!verify_intact(request->block, GUARD_SIZE, GUARD_BYTE)) {
         verify_report_request(VERIFY_BUFFER, request, worker(request),
                               "bytes before the request's buffer of %zu bytes were overwritten", request->size);
-    } else if (!intact(buffer_of(request) + request->size, GUARD_SIZE, GUARD_BYTE)) {
+    } else if (!verify_intact(buffer_of(request) + request->size, GUARD_SIZE, GUARD_BYTE)) {
         verify_report_request(VERIFY_BUFFER, request, worker(request),
                               "bytes behind the request's buffer of %zu bytes were overwritten", request->size);
     }
@@ -142,8 +132,9 @@ static bool buffer_create(struct verify_request *request, const IO_STACK_LOCATIO
 static void request_free(struct verify_request *request)
 {
     if (request->block != NULL && request->wiped &&
-        !(intact(request->block, GUARD_SIZE, GUARD_BYTE) && intact(buffer_of(request), request->size, 0) &&
-          intact(buffer_of(request) + request->size, GUARD_SIZE, GUARD_BYTE))) {
+        !(verify_intact(request->block, GUARD_SIZE, GUARD_BYTE) &&
+          verify_intact(buffer_of(request), request->size, 0) &&
+          verify_intact(buffer_of(request) + request->size, GUARD_SIZE, GUARD_BYTE))) {
         verify_report_request(VERIFY_AFTERWARDS, request, request->completed_in,
                               "its buffer was written to after the request had been completed");
     }

@@ -202,4 +202,15 @@ void verify_pool_unload(struct nt_driver *driver);
 /* Blocks of all hosts that are there or kept; atomic, relaxed: who frees a block has seen its allocation. */
 extern size_t verify_pool_blocks;
 
+/* Whether all bytes are still what they were filled with. */
+static inline bool verify_intact(const uint8_t *bytes, size_t size, uint8_t value)
+{
+    size_t i = 0;
+
+    while (i < size && bytes[i] == value) {
+        i++;
+    }
+    return i == size;
+}
+
 #endif
