@@ -204,11 +204,9 @@ static void an_empty_answer_is_no_success(void **state)
     const SCARD_IO_HEADER send = {1, 16};
     unsigned char nothing[] = {0x00, 0x7A, 0x00, 0x00}, reply[16];
     DWORD size = sizeof(reply);
-    char name[512];
 
     (void)state;
-    snprintf(name, sizeof(name), "driver:%s", getenv("SMARTCRD_HANGING_DRIVER"));
-    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    assert_int_equal(open_hanging(0, ""), IFD_SUCCESS);
     assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
     assert_int_equal(ifd.protocol(0, 2, 0, 0, 0, 0), IFD_SUCCESS);
     assert_int_equal(ifd.transmit(0, send, nothing, sizeof(nothing), reply, &size, NULL), IFD_COMMUNICATION_ERROR);
@@ -259,13 +257,11 @@ static void closing_does_not_wait_for_a_driver_that_hangs(void **state)
 {
     const SCARD_IO_HEADER send = {1, 16};
     unsigned char command[] = {0x00, 0x77, 0x00, 60}, reply[16]; /* six seconds */
-    char name[512];
     uint64_t began = now_ms();
     DWORD size = sizeof(reply);
 
     (void)state;
-    snprintf(name, sizeof(name), "driver,timeout=100:%s", getenv("SMARTCRD_HANGING_DRIVER"));
-    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    assert_int_equal(open_hanging(0, ",timeout=100"), IFD_SUCCESS);
     assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
     assert_int_equal(ifd.protocol(0, 2, 0, 0, 0, 0), IFD_SUCCESS);
     assert_int_equal(ifd.transmit(0, send, command, sizeof(command), reply, &size, NULL), IFD_RESPONSE_TIMEOUT);

@@ -33,6 +33,14 @@ RESPONSECODE open_name(DWORD lun, const char *name)
     return ifd.open(lun, text);
 }
 
+RESPONSECODE open_hanging(DWORD lun, const char *options)
+{
+    char name[512];
+
+    snprintf(name, sizeof(name), "driver%s:%s", options, getenv("SMARTCRD_HANGING_DRIVER"));
+    return ifd.open(lun, name);
+}
+
 /* The two functions that pcscd asks for come through a capability, as they do there. */
 static void *capability_function(DWORD lun, DWORD tag)
 {

@@ -40,6 +40,8 @@ uint64_t now_ms(void);
 void sleep_ms(unsigned ms);
 
 RESPONSECODE open_name(DWORD lun, const char *name);
+/* The driver in SMARTCRD_HANGING_DRIVER; options as they stand before the colon of its name: "", ",timeout=100". */
+RESPONSECODE open_hanging(DWORD lun, const char *options);
 /* As pcscd does that has a polling thread; sets ifd.wait and ifd.wake. */
 void watch(DWORD lun);
 /* A vendor code of the virtual reader, with text or without. */

@@ -100,12 +100,10 @@ static void waiting_sleeps_until_something_happens(void **state)
 /* A driver that cannot say when its card leaves is looked at within the wait, which lasts all the same. */
 static void a_driver_that_does_not_track_sleeps_too(void **state)
 {
-    char name[512];
     uint64_t began;
 
     (void)state;
-    snprintf(name, sizeof(name), "driver:%s", getenv("SMARTCRD_HANGING_DRIVER"));
-    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    assert_int_equal(open_hanging(0, ""), IFD_SUCCESS);
     watch(0);
     began = now_ms();
     assert_int_equal(ifd.presence(0), IFD_ICC_PRESENT);
@@ -121,11 +119,9 @@ static void a_swap_that_a_transmit_has_found_is_told(void **state)
     const SCARD_IO_HEADER send = {1, 16};
     unsigned char swapped[] = {0x00, 0x79, 0x00, 0x00}, reply[16];
     DWORD size = sizeof(reply);
-    char name[512];
 
     (void)state;
-    snprintf(name, sizeof(name), "driver:%s", getenv("SMARTCRD_HANGING_DRIVER"));
-    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    assert_int_equal(open_hanging(0, ""), IFD_SUCCESS);
     watch(0);
     assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
     assert_int_equal(ifd.protocol(0, 2, 0, 0, 0, 0), IFD_SUCCESS);
@@ -143,12 +139,10 @@ static void waiting_sleeps_when_the_reader_has_gone(void **state)
     const SCARD_IO_HEADER send = {1, 16};
     unsigned char leave[] = {0x00, 0x78, 0x00, 0x00}, reply[16];
     DWORD size = sizeof(reply);
-    char name[512];
     uint64_t began;
 
     (void)state;
-    snprintf(name, sizeof(name), "driver:%s", getenv("SMARTCRD_HANGING_DRIVER"));
-    assert_int_equal(ifd.open(0, name), IFD_SUCCESS);
+    assert_int_equal(open_hanging(0, ""), IFD_SUCCESS);
     watch(0);
     assert_int_equal(power(0, IFD_POWER_UP), IFD_SUCCESS);
     assert_int_equal(ifd.protocol(0, 2, 0, 0, 0, 0), IFD_SUCCESS);
